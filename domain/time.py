@@ -1,0 +1,202 @@
+"""Time as clinical data has it: instants with an offset, dates, months and years.
+
+A date is never moved through UTC: a visit's day is the site's civil day. An instant becomes a civil
+date only with the zone of the site at which it happened.
+"""
+
+import calendar
+import re
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo
+
+from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+Precision = Literal["instant", "day", "month", "year"]
+
+_PARTIAL = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?")
+_INSTANT = re.compile(
+    r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?(?:[Zz]|[+-]\d{2}:\d{2})"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """When something happened, as exactly as it is known; the text is kept as it was sent."""
+
+    text: str
+    precision: Precision
+    first: date
+    """The earliest civil date it may be (for an instant: the date in its own offset)."""
+    last: date
+    """The latest civil date it may be."""
+    instant: datetime | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read RFC 3339 or a partial ISO 8601 date; ValueError when it is neither."""
+        return _parse(cls, text)  # type: ignore[return-value]
+
+    @classmethod
+    def at(cls, instant: datetime) -> Self:
+        """The moment of an aware datetime."""
+        text = instant.isoformat().replace("+00:00", "Z")
+        return cls(text, "instant", instant.date(), instant.date(), instant)
+
+    @classmethod
+    def on(cls, day: date) -> Self:
+        """The whole of a civil day."""
+        return cls(day.isoformat(), "day", day, day)
+
+    def civil(self, zone: ZoneInfo) -> tuple[date, date]:
+        """The earliest and the latest civil date in the zone."""
+        if self.instant is None:
+            return self.first, self.last
+        day = self.instant.astimezone(zone).date()
+        return day, day
+
+    def earliest(self, zone: ZoneInfo | None = None) -> datetime:
+        """The first instant it may be; a date begins at midnight in the zone (UTC without one)."""
+        if self.instant is not None:
+            return self.instant
+        return datetime.combine(self.first, datetime.min.time(), tzinfo=zone or UTC)
+
+    def latest(self, zone: ZoneInfo | None = None) -> datetime:
+        """The instant by which it is over; a date ends at the next midnight in the zone."""
+        if self.instant is not None:
+            return self.instant
+        following = self.last + timedelta(days=1)
+        return datetime.combine(following, datetime.min.time(), tzinfo=zone or UTC)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@lru_cache(maxsize=65_536)
+def _parse(cls: type[When], text: str) -> When:
+    if _INSTANT.fullmatch(text):
+        instant = datetime.fromisoformat(text.upper())
+        return cls(text, "instant", instant.date(), instant.date(), instant)
+    match = _PARTIAL.fullmatch(text)
+    if match is None:
+        raise ValueError("neither an instant with offset nor a date, month or year")
+    year, month, day = (int(part) if part else None for part in match.groups())
+    assert year is not None
+    if year < 1:
+        raise ValueError("the year is out of range")
+    if month is None:
+        return cls(text, "year", date(year, 1, 1), date(year, 12, 31))
+    if day is None:
+        last = calendar.monthrange(year, month)[1] if 1 <= month <= 12 else 0
+        return cls(text, "month", date(year, month, 1), date(year, month, last))
+    return cls(text, "day", date(year, month, day), date(year, month, day))
+
+
+def _validated(allowed: frozenset[Precision], rule: str) -> BeforeValidator:
+    def read(value: object) -> When:
+        if isinstance(value, When):
+            moment = value
+        elif isinstance(value, str):
+            try:
+                moment = When.parse(value)
+            except ValueError:
+                raise PydanticCustomError(rule, "is not a valid {rule}", {"rule": rule}) from None
+        else:
+            raise PydanticCustomError(rule, "must be a string: a {rule}", {"rule": rule})
+        if moment.precision not in allowed:
+            raise PydanticCustomError(rule, "is not a valid {rule}", {"rule": rule})
+        return moment
+
+    return BeforeValidator(read)
+
+
+def _as_text(moment: When) -> str:
+    return moment.text
+
+
+_TEXT = PlainSerializer(_as_text, return_type=str)
+_ANY = frozenset[Precision]({"instant", "day", "month", "year"})
+
+Moment = Annotated[
+    When,
+    _validated(_ANY, "moment"),
+    _TEXT,
+    WithJsonSchema(
+        {
+            "type": "string",
+            "description": "An instant with offset (RFC 3339), a date, a month or a year.",
+            "examples": ["2026-11-02T09:15:00-05:00", "2026-11-02", "2026-11", "2026"],
+        }
+    ),
+]
+"""An instant with offset, a date, a month or a year."""
+
+PartialDate = Annotated[
+    When,
+    _validated(_ANY - {"instant"}, "partial-date"),
+    _TEXT,
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": r"^\d{4}(-\d{2}(-\d{2})?)?$",
+            "description": "A date, a month or a year (ISO 8601).",
+        }
+    ),
+]
+"""A date, a month or a year."""
+
+Instant = Annotated[
+    When,
+    _validated(frozenset({"instant"}), "instant"),
+    _TEXT,
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+"""A point in time with its offset (RFC 3339)."""
+
+CivilDate = Annotated[
+    When,
+    _validated(frozenset({"day"}), "date"),
+    _TEXT,
+    WithJsonSchema({"type": "string", "format": "date"}),
+]
+"""A whole civil date."""
+
+
+def months_before(day: date, months: int) -> date:
+    """Calendar months back, clamped to the month's end (2026-08-31 less 6 is 2026-02-28)."""
+    count = day.year * 12 + day.month - 1 - months
+    year, month = divmod(count, 12)
+    last = calendar.monthrange(year, month + 1)[1]
+    return date(year, month + 1, min(day.day, last))
+
+
+_DURATION = re.compile(r"P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Duration:
+    """An ISO 8601 duration: calendar months and an exact rest are kept apart."""
+
+    months: int
+    rest: timedelta
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `P6M`, `P12W`, `P90D`, `PT24H`; ValueError otherwise."""
+        match = _DURATION.fullmatch(text)
+        if match is None or not any(match.groups()):
+            raise ValueError("not an ISO 8601 duration")
+        years, months, weeks, days, hours, minutes = (int(part or 0) for part in match.groups())
+        rest = timedelta(days=weeks * 7 + days, hours=hours, minutes=minutes)
+        return cls(years * 12 + months, rest)
+
+    def before(self, day: date) -> date:
+        """The civil date this long before a day: months first (clamped), then whole days."""
+        return months_before(day, self.months) - timedelta(days=self.rest.days)
+
+    def after(self, day: date) -> date:
+        """The civil date this long after a day: months first (clamped), then whole days."""
+        return months_before(day, -self.months) + timedelta(days=self.rest.days)
