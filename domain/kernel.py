@@ -3,12 +3,13 @@
 An event's body says what happened; the envelope says who recorded it, when, and where it stands.
 """
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar, get_args
+from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -80,13 +81,13 @@ class Conclusion(Event):
     cleared: Literal[True] | None = None
     """Set when an earlier conclusion of the same key no longer holds."""
 
+    @abstractmethod
     def key(self) -> Key:
         """What the conclusion is about; at most one conclusion of a key stands at a time."""
-        raise NotImplementedError
 
+    @abstractmethod
     def substance(self) -> tuple[object, ...]:
         """What must differ for the conclusion to be recorded anew; evidence alone does not."""
-        raise NotImplementedError
 
 
 class Actor(Strict):
@@ -255,6 +256,16 @@ class WouldDeviate(Refusal):
         self.rules = rules
 
 
+def _written_by_cairn(value: object, info: ValidationInfo) -> object:
+    if info.context is not None and info.context.get("stored"):
+        return value
+    raise PydanticCustomError("read-only", "is written by Cairn and cannot be posted")
+
+
+WrittenByCairn = BeforeValidator(_written_by_cairn)
+"""Marks a field that only Cairn fills: refused at the door, read back from the ledger."""
+
+
 # --- field types used by many chapters ---------------------------------------------------------
 
 Code = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:+-]*$", max_length=64)]
@@ -362,8 +373,3 @@ class Protects:
         if isinstance(value, Clear):
             raise ValueError("a protected value must be sealed before it is written")
         return {"sealed": value.sealed, "key": value.key}
-
-
-def registry(union: Any) -> dict[str, type[Event]]:
-    """Type name -> class, for a closed union of event classes."""
-    return {cls.model_fields["type"].default: cls for cls in get_args(union)}

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Literal, assert_never
 
 from pydantic import StringConstraints
@@ -135,6 +136,8 @@ def evolve(referral: Referral, recorded: Recorded) -> Referral:
 # --- conclude: what follows -----------------------------------------------------------------------
 
 
-def conclude(_trial: "Trial", _participant: "Participant") -> Iterator[Conclusion]:
+def conclude(
+    _trial: "Trial", _participant: "Participant", _now: datetime
+) -> Iterator[Conclusion]:
     """Nothing is derived from a referral alone."""
     return iter(())

@@ -1,0 +1,243 @@
+"""Eligibility: what the criteria say, and the investigator's word on it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Literal, assert_never
+
+from pydantic import Field
+
+from domain.eligibility.evaluate import Outcome, Verdict, evaluate
+from domain.journey.consent import reconsent_due
+from domain.kernel import (
+    Code,
+    Conclusion,
+    Decision,
+    Key,
+    Noted,
+    Proposed,
+    Recorded,
+    Refused,
+    WrittenByCairn,
+    cited,
+    joined,
+)
+
+if TYPE_CHECKING:
+    from domain.participant import Participant
+    from domain.trial.study import Trial
+
+# --- events: what can happen ----------------------------------------------------------------------
+
+
+class _CriterionOutcome(Conclusion):
+    criterion: Code
+    explanation: str
+    missing: Annotated[tuple[str, ...], Field(strict=False)] = ()
+
+    def key(self) -> Key:
+        """One outcome per criterion."""
+        return ("criterion", self.criterion)
+
+    def substance(self) -> tuple[object, ...]:
+        """Recorded anew when the outcome changes; a new wording alone is not news."""
+        return (self.type,)
+
+
+class CriterionPassed(_CriterionOutcome):
+    """A criterion holds."""
+
+    type: Literal["criterion-passed"] = "criterion-passed"
+
+
+class CriterionFailed(_CriterionOutcome):
+    """A criterion is not met (for an exclusion: it applies)."""
+
+    type: Literal["criterion-failed"] = "criterion-failed"
+
+
+class CriterionReopened(_CriterionOutcome):
+    """A criterion that was decided cannot be told any more."""
+
+    type: Literal["criterion-reopened"] = "criterion-reopened"
+
+
+class EligibilityDetermined(Conclusion):
+    """What all criteria say together."""
+
+    type: Literal["eligibility-determined"] = "eligibility-determined"
+    verdict: Literal["pending", "eligible", "ineligible"]
+
+    def key(self) -> Key:
+        """One verdict."""
+        return ("verdict",)
+
+    def substance(self) -> tuple[object, ...]:
+        """Recorded anew when the verdict changes."""
+        return (self.verdict,)
+
+
+class EligibilityConfirmed(Decision):
+    """An investigator takes responsibility for the verdict."""
+
+    type: Literal["eligibility-confirmed"] = "eligibility-confirmed"
+    verdict_hash: Annotated[str | None, WrittenByCairn] = None
+    """SHA-256 (hex) over protocol version and outcomes: what exactly was confirmed."""
+
+
+EligibilityEvent = (
+    CriterionPassed
+    | CriterionFailed
+    | CriterionReopened
+    | EligibilityDetermined
+    | EligibilityConfirmed
+)
+
+# --- state: what we remember ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Eligibility:
+    """Confirmations, in effective time."""
+
+    confirmed: tuple[Noted[EligibilityConfirmed], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """Why a confirmation does not stand (any more)."""
+
+    rule: str
+    detail: str
+    evidence: tuple[int, ...] = ()
+
+
+def verdict_of(trial: "Trial", participant: "Participant") -> Verdict:
+    """The verdict under the protocol in force; computed once per state and trial."""
+    return participant.once(("verdict", id(trial)), lambda: evaluate(trial, participant))
+
+
+def confirmation_problem(
+    trial: "Trial", participant: "Participant", now: datetime
+) -> Blocked | None:
+    """None while an investigator's confirmation stands; else the rule and what it rests on."""
+    confirmed = participant.eligibility.confirmed
+    verdict = verdict_of(trial, participant)
+    if not confirmed:
+        return Blocked("verdict", "eligibility is not confirmed by an investigator")
+    last = confirmed[-1]
+    if last.body.verdict_hash != verdict.digest():
+        evidence = tuple(sorted({*last.cited, *verdict.evidence_after(last.position)}))
+        return Blocked("stale", "facts changed since eligibility was confirmed", evidence)
+    moved = [n for n in participant.oversight.transferred if n.position > last.position]
+    if moved:
+        return Blocked("stale", "the participant moved to another site since", moved[-1].cited)
+    started = participant.screening.attempt
+    if started is not None:
+        zone = trial.zone(participant.site)
+        valid = timedelta(days=trial.protocol_of(participant).settings.screening_validity_days)
+        if now.astimezone(zone).date() > started.when.civil(zone)[0] + valid:
+            return Blocked("stale", "the screening's validity has ended", cited(started, last))
+    return None
+
+
+# --- check: what is refused -----------------------------------------------------------------------
+
+
+def check(trial: "Trial", participant: "Participant", proposed: Proposed) -> None:
+    """Only an investigator confirms, and only a verdict that says eligible under current consent."""
+    body = proposed.body
+    assert isinstance(body, EligibilityEvent)
+    match body:
+        case EligibilityConfirmed():
+            _may_confirm(trial, participant, proposed)
+        case CriterionPassed() | CriterionFailed() | CriterionReopened():
+            raise Refused("signer", "a conclusion is drawn by Cairn only")
+        case EligibilityDetermined():
+            raise Refused("signer", "a conclusion is drawn by Cairn only")
+        case _:
+            assert_never(body)
+
+
+def _may_confirm(trial: "Trial", participant: "Participant", proposed: Proposed) -> None:
+    if proposed.actor.role not in ("investigator", "administrator"):
+        raise Refused("signer", "only an investigator confirms eligibility")
+    ended = participant.ended() or participant.screening.failure
+    if ended is not None:
+        raise Refused("terminal", "the participant's screening has ended", ended.cited)
+    withdrawn = participant.consent.withdrawal({"treatment", "visits"})
+    if withdrawn is not None:
+        raise Refused("scope", "consent to this was withdrawn", withdrawn.cited)
+    if participant.consent.current is None:
+        raise Refused("consent", "there is no current consent")
+    newer = reconsent_due(trial, participant)
+    if newer is not None:
+        form = trial.consent_forms[newer]
+        raise Refused("reconsent", "a newer consent form must be signed first", form.cited)
+    verdict = verdict_of(trial, participant)
+    if verdict.verdict != "eligible":
+        undecided = verdict.failing() or verdict.unknown()
+        names = ", ".join(one.criterion for one in undecided)
+        evidence = {position for one in undecided for position in one.evidence}
+        raise Refused(
+            "verdict", f"the verdict is {verdict.verdict}: {names}", tuple(sorted(evidence))
+        )
+
+
+# --- evolve: how memory changes -------------------------------------------------------------------
+
+
+def evolve(eligibility: Eligibility, recorded: Recorded) -> Eligibility:
+    """Remember one more event of this chapter; no rule lives here."""
+    body = recorded.body
+    assert isinstance(body, EligibilityEvent)
+    match body:
+        case EligibilityConfirmed():
+            return replace(eligibility, confirmed=joined(eligibility.confirmed, body, recorded))
+        case CriterionPassed() | CriterionFailed() | CriterionReopened():
+            return eligibility
+        case EligibilityDetermined():
+            return eligibility
+        case _:
+            assert_never(body)
+
+
+# --- conclude: what follows -----------------------------------------------------------------------
+
+
+def conclude(trial: "Trial", participant: "Participant", _now: datetime) -> Iterator[Conclusion]:
+    """The outcome of each criterion that is or was decided, and the verdict."""
+    verdict = verdict_of(trial, participant)
+    for outcome in verdict.outcomes:
+        if outcome.outcome != "unknown" or ("criterion", outcome.criterion) in participant.concluded:
+            yield _concluded(outcome)
+    yield from _dropped(verdict, participant)
+    if verdict.outcomes:
+        yield EligibilityDetermined(verdict=verdict.verdict, evidence=verdict.evidence())
+
+
+_CONCLUDED = {
+    "passed": CriterionPassed,
+    "failed": CriterionFailed,
+    "unknown": CriterionReopened,
+}
+
+
+def _concluded(outcome: Outcome) -> Conclusion:
+    return _CONCLUDED[outcome.outcome](
+        criterion=outcome.criterion,
+        explanation=outcome.explanation,
+        missing=outcome.missing,
+        evidence=outcome.evidence,
+    )
+
+
+def _dropped(verdict: Verdict, participant: "Participant") -> Iterator[Conclusion]:
+    asked = {outcome.criterion for outcome in verdict.outcomes}
+    for recorded in participant.concluded.values():
+        body = recorded.body
+        if isinstance(body, _CriterionOutcome) and body.criterion not in asked:
+            yield CriterionReopened(
+                criterion=body.criterion,
+                explanation="the protocol in force has no such criterion",
+            )

@@ -1,0 +1,259 @@
+"""Oversight: transfers, deviations, corrections, signatures, notes and erasure."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, assert_never
+
+from pydantic import Field, JsonValue
+
+from domain.journey.referral import FreeText
+from domain.kernel import (
+    Code,
+    Conclusion,
+    Decision,
+    Fact,
+    Key,
+    Noted,
+    Proposed,
+    Protected,
+    Protects,
+    Recorded,
+    Refused,
+    WrittenByCairn,
+    joined,
+)
+from domain.time import Moment
+
+if TYPE_CHECKING:
+    from domain.participant import Participant
+    from domain.trial.study import Trial
+
+# --- events: what can happen ----------------------------------------------------------------------
+
+Category = Literal[
+    "eligibility",
+    "consent",
+    "dosing",
+    "visit-window",
+    "procedure-missed",
+    "prohibited-medication",
+    "safety-reporting-late",
+    "sample-handling",
+    "privacy",
+    "other",
+]
+Importance = Literal["important", "minor"]
+
+
+class Transferred(Decision):
+    """The participant's care moved to another site."""
+
+    type: Literal["transferred"] = "transferred"
+    site: Code
+
+
+class DeviationDetected(Conclusion):
+    """The facts depart from the protocol or from good clinical practice (ICH E6(R3) 2.5)."""
+
+    type: Literal["deviation-detected"] = "deviation-detected"
+    rule: str
+    subject: str | None = None
+    """What it is about within the rule: a visit, an adverse event, a procedure."""
+    category: Category
+    importance: Importance
+    explanation: str
+
+    def key(self) -> Key:
+        """One deviation per rule and subject."""
+        return ("deviation", self.rule, self.subject or "")
+
+    def substance(self) -> tuple[object, ...]:
+        """Recorded anew when its weight or its wording changes."""
+        return (self.category, self.importance, self.explanation)
+
+
+class DeviationRecorded(Fact):
+    """A person saw a deviation."""
+
+    type: Literal["deviation-recorded"] = "deviation-recorded"
+    category: Category
+    importance: Importance
+    description: Annotated[Protected | None, Protects(FreeText)] = None
+    action: Annotated[Protected | None, Protects(FreeText)] = None
+
+
+class DeviationAssessed(Decision):
+    """A person judged a deviation that was detected or recorded."""
+
+    type: Literal["deviation-assessed"] = "deviation-assessed"
+    deviation: int | None = None
+    """The position of the deviation that is judged."""
+    category: Category
+    importance: Importance
+    description: Annotated[Protected | None, Protects(FreeText)] = None
+    action: Annotated[Protected | None, Protects(FreeText)] = None
+
+
+class Corrected(Decision):
+    """An earlier event says something else now: its whole data, and when it happened."""
+
+    type: Literal["corrected"] = "corrected"
+    reason_required: ClassVar[bool] = True
+    position: Annotated[int, Field(ge=1)]
+    data: dict[str, JsonValue] | None = None
+    occurred_at: Moment | None = None
+
+
+class Retracted(Decision):
+    """An earlier event is taken back: it did not happen."""
+
+    type: Literal["retracted"] = "retracted"
+    reason_required: ClassVar[bool] = True
+    position: Annotated[int, Field(ge=1)]
+
+
+class Signed(Decision):
+    """A person signed the history up to a version (21 CFR 11.50, 11.70)."""
+
+    type: Literal["signed"] = "signed"
+    meaning: Literal["review", "approval", "responsibility", "authorship"]
+    up_to_version: Annotated[int, Field(ge=1)]
+    signed_hash: Annotated[str | None, WrittenByCairn] = None
+    """Leaf hash of the event at that version; through the chain it binds every event before."""
+
+
+class NoteAdded(Fact):
+    """A free remark; protected, always."""
+
+    type: Literal["note-added"] = "note-added"
+    text: Annotated[Protected, Protects(FreeText)]
+
+
+class IdentityErased(Decision):
+    """The participant's key is destroyed; what was protected cannot be read again."""
+
+    type: Literal["identity-erased"] = "identity-erased"
+    reason_required: ClassVar[bool] = True
+    basis: Literal["participant-request", "retention-ended", "recorded-in-error", "court-order"]
+    scope: Annotated[
+        tuple[Literal["contact", "free-text", "birth-date", "all"], ...],
+        Field(strict=False, min_length=1),
+    ]
+
+
+OversightEvent = (
+    Transferred
+    | DeviationDetected
+    | DeviationRecorded
+    | DeviationAssessed
+    | Corrected
+    | Retracted
+    | Signed
+    | NoteAdded
+    | IdentityErased
+)
+
+# --- state: what we remember ----------------------------------------------------------------------
+
+
+
+
+@dataclass(frozen=True, slots=True)
+class Oversight:
+    """Transfers, people's deviations and judgements, signatures, erasures, notes."""
+
+    transferred: tuple[Noted[Transferred], ...] = ()
+    deviations: tuple[Noted[DeviationRecorded], ...] = ()
+    assessed: tuple[Noted[DeviationAssessed], ...] = ()
+    signed: tuple[Noted[Signed], ...] = ()
+    notes: tuple[Noted[NoteAdded], ...] = ()
+    erased: tuple[Noted[IdentityErased], ...] = ()
+
+
+# --- check: what is refused -----------------------------------------------------------------------
+
+
+def check(trial: "Trial", participant: "Participant", proposed: Proposed) -> None:
+    """Corrections name an event that can be corrected; signatures a version that exists."""
+    body = proposed.body
+    assert isinstance(body, OversightEvent)
+    match body:
+        case DeviationRecorded() | NoteAdded():
+            return
+        case Transferred():
+            if trial.sites and body.site not in trial.sites:
+                raise Refused("order", "the site is not open in this study")
+        case DeviationAssessed():
+            if body.deviation is not None:
+                _deviation_exists(participant, body.deviation)
+        case Corrected() | Retracted():
+            _can_be_corrected(participant, body)
+        case Signed():
+            if body.up_to_version > participant.version:
+                raise Refused("order", "the participant has no such version yet")
+        case IdentityErased():
+            if participant.oversight.erased:
+                raise Refused("erased", "the identity is erased", _last(participant))
+        case DeviationDetected():
+            raise Refused("signer", "a conclusion is drawn by Cairn only")
+        case _:
+            assert_never(body)
+
+
+def _last(participant: "Participant") -> tuple[int, ...]:
+    return participant.oversight.erased[-1].cited
+
+
+def _deviation_exists(participant: "Participant", position: int) -> None:
+    known = {noted.position for noted in participant.oversight.deviations}
+    if position not in known and position not in participant.detected():
+        raise Refused("order", "the position names no deviation of this participant")
+
+
+def _can_be_corrected(participant: "Participant", body: Corrected | Retracted) -> None:
+    target = participant.recorded_at(body.position)
+    if target is None:
+        raise Refused("order", "the position names no event of this participant")
+    if isinstance(target.body, Conclusion):
+        raise Refused("order", "a conclusion cannot be corrected; correct what it rests on")
+    if isinstance(target.body, IdentityErased):
+        raise Refused("erased", "an erasure cannot be undone", (target.position,))
+    if isinstance(body, Corrected) and body.data is None and body.occurred_at is None:
+        raise Refused("order", "a correction says what changes: data, occurred_at or both")
+
+
+# --- evolve: how memory changes -------------------------------------------------------------------
+
+
+def evolve(oversight: Oversight, recorded: Recorded) -> Oversight:
+    """Remember one more event of this chapter. Corrections act on the history, not here."""
+    body: Any = recorded.body
+    assert isinstance(body, OversightEvent)
+    match body:
+        case Transferred():
+            return replace(oversight, transferred=joined(oversight.transferred, body, recorded))
+        case DeviationRecorded():
+            return replace(oversight, deviations=joined(oversight.deviations, body, recorded))
+        case DeviationAssessed():
+            return replace(oversight, assessed=joined(oversight.assessed, body, recorded))
+        case Signed():
+            return replace(oversight, signed=joined(oversight.signed, body, recorded))
+        case NoteAdded():
+            return replace(oversight, notes=joined(oversight.notes, body, recorded))
+        case IdentityErased():
+            return replace(oversight, erased=joined(oversight.erased, body, recorded))
+        case Corrected() | Retracted() | DeviationDetected():
+            return oversight
+        case _:
+            assert_never(body)
+
+
+# --- conclude: what follows -----------------------------------------------------------------------
+
+
+def conclude(
+    _trial: "Trial", _participant: "Participant", _now: datetime
+) -> Iterator[Conclusion]:
+    """Deviations are concluded by the chapter whose facts break the rule."""
+    return iter(())

@@ -1,0 +1,192 @@
+"""The participant: the chapters' states side by side, folded from the history. Routing only."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+from domain import catalogue
+from domain.journey import (
+    closure,
+    consent,
+    eligibility,
+    oversight,
+    referral,
+    safety,
+    screening,
+    treatment,
+    visits,
+)
+from domain.journey.closure import Closure
+from domain.journey.consent import Consent
+from domain.journey.eligibility import Eligibility
+from domain.journey.oversight import Corrected, DeviationDetected, Oversight, Retracted
+from domain.journey.referral import Referral
+from domain.journey.safety import Safety
+from domain.journey.screening import Screening
+from domain.journey.treatment import Treatment
+from domain.journey.visits import Visits
+from domain.kernel import STORED, Conclusion, Event, Key, Noted, Recorded
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Participant:
+    """One participant's journey, a pure function of the events recorded so far."""
+
+    id: str
+    version: int = 0
+    position: int = 0
+    """The position of the last event recorded for the participant."""
+    head: str | None = None
+    """Leaf hash (hex) of that event."""
+    history: tuple[Recorded, ...] = ()
+    """Facts and decisions as recorded, in the log's order; corrections not applied."""
+    concluded: Mapping[Key, Recorded] = field(default_factory=dict)
+    """The conclusions that stand in the log, by key."""
+    referral: Referral = Referral()
+    consent: Consent = Consent()
+    screening: Screening = Screening()
+    eligibility: Eligibility = Eligibility()
+    treatment: Treatment = Treatment()
+    visits: Visits = Visits()
+    safety: Safety = Safety()
+    closure: Closure = Closure()
+    oversight: Oversight = Oversight()
+    _computed: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def site(self) -> str | None:
+        """Where the participant is cared for: the last transfer, else the last referral."""
+        if self.oversight.transferred:
+            return self.oversight.transferred[-1].body.site
+        return self.referral.referred[-1].body.site if self.referral.referred else None
+
+    def recorded_at(self, position: int) -> Recorded | None:
+        """The fact or decision (or standing conclusion) at a position of the log."""
+        for recorded in (*self.history, *self.concluded.values()):
+            if recorded.position == position:
+                return recorded
+        return None
+
+    def detected(self) -> set[int]:
+        """Positions of the standing deviations that Cairn detected."""
+        standing = self.concluded.values()
+        return {one.position for one in standing if isinstance(one.body, DeviationDetected)}
+
+    def first_dose_cited(self) -> tuple[int, ...]:
+        """The evidence that the participant was dosed."""
+        return self.treatment.dosed[0].cited if self.treatment.dosed else ()
+
+    def ended(self) -> Noted[Any] | None:
+        """What ended the journey, or None while it goes on."""
+        if self.closure.died:
+            return self.closure.died[0]
+        if self.closure.completed:
+            return self.closure.completed[0]
+        if self.closure.discontinued:
+            return self.closure.discontinued[0]
+        return self.closure.standing_loss
+
+    def once(self, key: object, compute: Callable[[], T]) -> T:
+        """A derived value, computed at most once for this state."""
+        if key not in self._computed:
+            self._computed[key] = compute()
+        found: T = self._computed[key]
+        return found
+
+
+_CHAPTERS: tuple[tuple[str, Any, Any], ...] = (
+    ("referral", referral, referral.ReferralEvent),
+    ("consent", consent, consent.ConsentEvent),
+    ("screening", screening, screening.ScreeningEvent),
+    ("eligibility", eligibility, eligibility.EligibilityEvent),
+    ("treatment", treatment, treatment.TreatmentEvent),
+    ("visits", visits, visits.VisitEvent),
+    ("safety", safety, safety.SafetyEvent),
+    ("closure", closure, closure.ClosureEvent),
+    ("oversight", oversight, oversight.OversightEvent),
+)
+
+CHAPTERS = tuple(module for _, module, _ in _CHAPTERS)
+"""The chapters' modules, each with check, evolve and conclude."""
+
+_CHAPTER_OF: dict[type[Event], tuple[str, Any]] = {
+    event: (name, module) for name, module, union in _CHAPTERS for event in union.__args__
+}
+
+
+def chapter_of(event: Event) -> Any:
+    """The module of the chapter an event belongs to."""
+    return _CHAPTER_OF[type(event)][1]
+
+
+def evolve(participant: Participant, recorded: Recorded) -> Participant:
+    """The participant after one more event; it never refuses."""
+    standing = {
+        "version": recorded.version,
+        "position": recorded.position,
+        "head": recorded.hash or None,
+        "_computed": {},
+    }
+    body = recorded.body
+    if isinstance(body, Conclusion):
+        concluded = dict(participant.concluded)
+        concluded.pop(body.key(), None)
+        if not body.cleared:
+            concluded[body.key()] = recorded
+        return replace(participant, concluded=concluded, **standing)  # type: ignore[arg-type]
+    history = (*participant.history, recorded)
+    if isinstance(body, Corrected | Retracted):
+        blank = Participant(participant.id, history=history, concluded=participant.concluded)
+        for effective in effective_history(history):
+            blank = _remember(blank, effective)
+        return replace(blank, **standing)  # type: ignore[arg-type]
+    return replace(_remember(participant, recorded), history=history, **standing)  # type: ignore[arg-type]
+
+
+def _remember(participant: Participant, recorded: Recorded) -> Participant:
+    name, module = _CHAPTER_OF[type(recorded.body)]
+    return replace(participant, **{name: module.evolve(getattr(participant, name), recorded)})
+
+
+def effective_history(history: Iterable[Recorded]) -> list[Recorded]:
+    """The history as it reads now: corrections applied, what was retracted left out.
+
+    The latest word wins: corrections are read from the newest back, so that a correction that
+    was itself corrected or retracted acts as it now reads, or not at all.
+    """
+    events = {recorded.position: recorded for recorded in history}
+    retracted: set[int] = set()
+    corrected: set[int] = set()
+    for position in sorted(events, reverse=True):
+        recorded = events[position]
+        body = recorded.body
+        if position in retracted or not isinstance(body, Corrected | Retracted):
+            continue
+        if body.position not in events or body.position in retracted | corrected:
+            continue
+        if isinstance(body, Retracted):
+            retracted.add(body.position)
+        else:
+            corrected.add(body.position)
+            events[body.position] = as_corrected(events[body.position], body, position)
+    return [events[position] for position in sorted(events) if position not in retracted]
+
+
+def as_corrected(target: Recorded, correction: Corrected, by: int) -> Recorded:
+    """The target as the correction at position `by` says it."""
+    body = target.body
+    if correction.data is not None:
+        cls = catalogue.PARTICIPANT[target.type]
+        body = cls.model_validate(correction.data, context=STORED)
+    occurred_at = correction.occurred_at or target.occurred_at
+    return replace(target, body=body, occurred_at=occurred_at, corrected_by=by)
+
+
+def replay(participant: str, history: Iterable[Recorded]) -> Participant:
+    """The participant after a history, or a prefix of it."""
+    state = Participant(participant)
+    for recorded in history:
+        state = evolve(state, recorded)
+    return state

@@ -1,0 +1,1 @@
+"""The study's side: its protocol as data, sites, consent forms, holds and slots."""

@@ -1,0 +1,230 @@
+"""The trial: the study's stream folded into what participants are judged by."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, assert_never
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from domain.kernel import Noted, Proposed, Recorded, Refused, joined
+from domain.trial.events import (
+    ConsentFormApproved,
+    HoldPlaced,
+    HoldReleased,
+    ProtocolActivated,
+    ProtocolPublished,
+    SiteOpened,
+    SlotFreed,
+    SlotTaken,
+    StoppingBoundaryCrossed,
+    StudyEvent,
+    StudyRegistered,
+)
+from domain.trial.protocol import Protocol
+
+if TYPE_CHECKING:
+    from domain.participant import Participant
+
+# --- state: what we remember ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """Everything about the study that a participant's history is judged by."""
+
+    study: str
+    version: int = 0
+    """The version of the study's stream this state reflects."""
+    position: int = 0
+    head: str | None = None
+    """Leaf hash (hex) of the stream's last event."""
+    registered: Noted[StudyRegistered] | None = None
+    published: Mapping[str, Noted[ProtocolPublished]] = field(default_factory=dict)
+    protocols: Mapping[str, Protocol] = field(default_factory=dict)
+    sites: Mapping[str, Noted[SiteOpened]] = field(default_factory=dict)
+    activated: tuple[Noted[ProtocolActivated], ...] = ()
+    consent_forms: Mapping[str, Noted[ConsentFormApproved]] = field(default_factory=dict)
+    """In the order of approval."""
+    holds: tuple[Noted[HoldPlaced], ...] = ()
+    """Standing holds."""
+    slots: Mapping[str, Noted[SlotTaken]] = field(default_factory=dict)
+    """Participant -> what the study's cross-participant rules know of them."""
+    boundaries: Mapping[str, Noted[StoppingBoundaryCrossed]] = field(default_factory=dict)
+    """Standing crossings by rule; a release of the study's hold ends them."""
+    lifted: Mapping[str, Noted[StoppingBoundaryCrossed]] = field(default_factory=dict)
+    """Crossings that a named person lifted: only a worse one is proposed again."""
+
+    @property
+    def boundary_crossed(self) -> Noted[StoppingBoundaryCrossed] | None:
+        """A standing crossing, if any."""
+        return next(iter(self.boundaries.values()), None)
+
+    def zone(self, site: str | None) -> ZoneInfo:
+        """The site's time zone; UTC for a site that is not opened."""
+        opened = self.sites.get(site) if site else None
+        return zone_named(opened.body.timezone if opened else "UTC")
+
+    def holds_for(self, site: str | None) -> list[Noted[HoldPlaced]]:
+        """Standing holds on the whole study or on the site."""
+        return [hold for hold in self.holds if hold.body.scope in ("study", site)]
+
+    def dose_slots(self) -> list[Noted[SlotTaken]]:
+        """Slots of participants who were dosed or whose dose is authorised."""
+        return [slot for slot in self.slots.values() if slot.body.dose_day() is not None]
+
+    def protocol_of(self, participant: "Participant") -> Protocol:
+        """The version in force for the participant (EVENTS, rules worth saying twice)."""
+        return self.protocols[self.version_for(participant)]
+
+    def version_for(self, participant: "Participant") -> str:
+        """The version active at the site at consent, and later ones that have reached them.
+
+        Without an activation at the site it is the version that registered the study.
+        """
+        active = [n for n in self.activated if n.body.site == participant.site]
+        if not active:
+            return next(iter(self.protocols))
+        given = participant.consent.given
+        if not given:
+            return active[-1].body.protocol
+        zone = self.zone(participant.site)
+        in_force = active[0].body.protocol
+        for activation in active[1:]:
+            if activation.when.earliest(zone) <= given[0].when.latest(zone):
+                in_force = activation.body.protocol
+                continue
+            asks = self.protocols[activation.body.protocol].settings.reconsent
+            again = given[-1].when.latest(zone) > activation.when.earliest(zone)
+            if not asks or again:
+                in_force = activation.body.protocol
+        return in_force
+
+
+@lru_cache(maxsize=1024)
+def zone_named(name: str) -> ZoneInfo:
+    """The IANA zone; ZoneInfoNotFoundError when there is none of the name."""
+    return ZoneInfo(name)
+
+
+# --- check: what is refused -----------------------------------------------------------------------
+
+
+def check(trial: Trial, proposed: Proposed) -> None:
+    """Study decisions follow their order; what Cairn concludes or publishes cannot be posted."""
+    body = proposed.body
+    assert isinstance(body, StudyEvent)
+    match body:
+        case StudyRegistered() | ProtocolPublished():
+            raise Refused("signer", "a protocol is published as a document, not as an event")
+        case SiteOpened():
+            _may_open(trial, body)
+        case ProtocolActivated():
+            _may_activate(trial, body)
+        case ConsentFormApproved():
+            known = trial.consent_forms.get(body.form_version)
+            if known is not None:
+                raise Refused("order", "the form is approved already", known.cited)
+        case HoldPlaced():
+            if body.scope != "study" and body.scope not in trial.sites:
+                raise Refused("order", "the scope is neither the study nor an open site")
+        case HoldReleased():
+            _may_release(trial, body)
+        case SlotTaken() | SlotFreed() | StoppingBoundaryCrossed():
+            raise Refused("signer", "a conclusion is drawn by Cairn only")
+        case _:
+            assert_never(body)
+
+
+def _may_open(trial: Trial, body: SiteOpened) -> None:
+    known = trial.sites.get(body.site)
+    if known is not None:
+        raise Refused("order", "the site is open already", known.cited)
+    if body.site == "study":
+        raise Refused("order", "`study` names the whole study in holds; choose another code")
+    try:
+        zone_named(body.timezone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise Refused("order", "the time zone is not an IANA zone") from None
+
+
+def _may_activate(trial: Trial, body: ProtocolActivated) -> None:
+    if body.site not in trial.sites:
+        raise Refused("order", "the site is not open")
+    if body.protocol not in trial.protocols:
+        raise Refused("order", "no such protocol version is published")
+
+
+def _may_release(trial: Trial, body: HoldReleased) -> None:
+    standing = [hold for hold in trial.holds if hold.body.scope == body.scope]
+    if not standing and not (body.scope == "study" and trial.boundaries):
+        raise Refused("order", "there is no such hold in force")
+
+
+# --- evolve: how memory changes -------------------------------------------------------------------
+
+
+def evolve(trial: Trial, recorded: Recorded, documents: Mapping[str, Protocol]) -> Trial:
+    """Remember one more event of the study's stream.
+
+    `documents` maps the SHA-256 of each published protocol to the protocol.
+    """
+    trial = replace(
+        trial, version=recorded.version, position=recorded.position, head=recorded.hash or None
+    )
+    body = recorded.body
+    assert isinstance(body, StudyEvent)
+    match body:
+        case StudyRegistered():
+            return replace(trial, registered=Noted(body, recorded))
+        case ProtocolPublished():
+            return replace(
+                trial,
+                published={**trial.published, body.version: Noted(body, recorded)},
+                protocols={**trial.protocols, body.version: documents[body.sha256]},
+            )
+        case SiteOpened():
+            return replace(trial, sites={**trial.sites, body.site: Noted(body, recorded)})
+        case ProtocolActivated():
+            return replace(trial, activated=joined(trial.activated, body, recorded))
+        case ConsentFormApproved():
+            forms = {**trial.consent_forms, body.form_version: Noted(body, recorded)}
+            return replace(trial, consent_forms=forms)
+        case HoldPlaced():
+            return replace(trial, holds=(*trial.holds, Noted(body, recorded)))
+        case HoldReleased():
+            return _released(trial, body)
+        case SlotTaken():
+            slots = {**trial.slots, body.participant: Noted(body, recorded)}
+            return replace(trial, slots=slots)
+        case SlotFreed():
+            kept = {who: slot for who, slot in trial.slots.items() if who != body.participant}
+            return replace(trial, slots=kept)
+        case StoppingBoundaryCrossed():
+            return _crossed(trial, body, recorded)
+        case _:
+            assert_never(body)
+
+
+def _released(trial: Trial, body: HoldReleased) -> Trial:
+    kept = tuple(hold for hold in trial.holds if hold.body.scope != body.scope)
+    if body.scope != "study":
+        return replace(trial, holds=kept)
+    lifted = {**trial.lifted, **trial.boundaries}
+    return replace(trial, holds=kept, boundaries={}, lifted=lifted)
+
+
+def _crossed(trial: Trial, body: StoppingBoundaryCrossed, recorded: Recorded) -> Trial:
+    if body.cleared:
+        kept = {rule: one for rule, one in trial.boundaries.items() if rule != body.rule}
+        return replace(trial, boundaries=kept)
+    return replace(trial, boundaries={**trial.boundaries, body.rule: Noted(body, recorded)})
+
+
+def replay(
+    study: str, history: list[Recorded], documents: Mapping[str, Protocol]
+) -> Trial:
+    """The trial after a prefix of the study's stream."""
+    trial = Trial(study)
+    for recorded in history:
+        trial = evolve(trial, recorded, documents)
+    return trial
