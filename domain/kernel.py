@@ -113,6 +113,8 @@ class Proposed:
     recorded_at_source: When | None = None
     birth: When | None = None
     """The participant's birth date, unsealed for this judgement only; never recorded in clear."""
+    historical: bool = False
+    """Imported from another system's record: a decision in it was taken there, before."""
 
 
 @dataclass(frozen=True, slots=True)

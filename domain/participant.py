@@ -42,6 +42,8 @@ class Participant:
     """Leaf hash (hex) of that event."""
     history: tuple[Recorded, ...] = ()
     """Facts and decisions as recorded, in the log's order; corrections not applied."""
+    chain: tuple[str, ...] = ()
+    """Leaf hash (hex) of every event recorded for the participant, by version."""
     concluded: Mapping[Key, Recorded] = field(default_factory=dict)
     """The conclusions that stand in the log, by key."""
     referral: Referral = Referral()
@@ -127,6 +129,7 @@ def evolve(participant: Participant, recorded: Recorded) -> Participant:
         "version": recorded.version,
         "position": recorded.position,
         "head": recorded.hash or None,
+        "chain": (*participant.chain, recorded.hash),
         "_computed": {},
     }
     body = recorded.body

@@ -1,0 +1,216 @@
+"""From a proposed event to what is appended: the event and every conclusion that it changes."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from domain import possible
+from domain.complete import completed
+from domain.journey.oversight import Corrected, DeviationDetected
+from domain.kernel import (
+    PROVISIONAL,
+    Actor,
+    Conclusion,
+    Kind,
+    Proposed,
+    Recorded,
+    Refused,
+    WouldDeviate,
+)
+from domain.participant import CHAPTERS, Participant, as_corrected, chapter_of, evolve
+from domain.time import When
+from domain.trial import study
+from domain.trial.crossing import crossings
+from domain.trial.study import Trial
+
+CAIRN = Actor(id="cairn", role="system")
+"""Who concludes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """What one append records. Positions are provisional; the ledger gives the real ones."""
+
+    participant: tuple[Recorded, ...]
+    study: tuple[Recorded, ...]
+    after: Participant
+    trial: Trial
+
+    @property
+    def events(self) -> tuple[Recorded, ...]:
+        """All of it, in the order of the append."""
+        return (*self.participant, *self.study)
+
+
+def admit(
+    trial: Trial, before: Participant, proposals: Sequence[Proposed], strict: bool = False
+) -> Admitted:
+    """What the ledger receives for proposed events of one participant, all or nothing.
+
+    Raises Impossible or Refused, and with `strict` WouldDeviate where a fact breaks the protocol.
+    """
+    events: list[Recorded] = []
+    after = before
+    for proposed in proposals:
+        event = _judged(trial, after, proposed, PROVISIONAL + len(events))
+        after = evolve(after, event)
+        events.append(event)
+        for conclusion in _following(trial, after, proposed.now, event, len(events)):
+            after = evolve(after, conclusion)
+            events.append(conclusion)
+    if strict:
+        _refuse_deviations(events)
+    crossing = _crossing(trial, after, proposals[-1].now, events)
+    return Admitted(tuple(events), crossing, after, trial)
+
+
+def concluded_by_time(trial: Trial, before: Participant, now: datetime) -> Admitted:
+    """What only time brings: windows that closed, clocks that ran out. Nothing when all is said."""
+    after, events = before, []
+    for conclusion in _following(trial, before, now, None, 0):
+        after = evolve(after, conclusion)
+        events.append(conclusion)
+    return Admitted(tuple(events), _crossing(trial, after, now, events), after, trial)
+
+
+def admit_study(trial: Trial, proposed: Proposed) -> Recorded:
+    """What the ledger receives for an event of the study's own stream."""
+    if proposed.occurred_at.earliest() > proposed.now + possible.SKEW:
+        raise possible.Impossible("future", "it lies in the future")
+    study.check(trial, proposed)
+    return recorded_study(trial, proposed, PROVISIONAL, trial.version + 1)
+
+
+def recorded_study(trial: Trial, proposed: Proposed, position: int, version: int) -> Recorded:
+    """The envelope of a study event before the ledger fills in position and time."""
+    return _envelope(proposed, position, version, trial.head if position == PROVISIONAL else None)
+
+
+def _judged(trial: Trial, before: Participant, proposed: Proposed, position: int) -> Recorded:
+    proposed = replace(proposed, body=completed(trial, before, proposed))
+    body = proposed.body
+    possible.check(trial, before, proposed)
+    try:
+        chapter_of(body).check(trial, before, proposed)
+    except Refused:
+        # A decision that was taken and recorded elsewhere is history: the gate cannot undo it.
+        # It is recorded as it was reported, and the deviations show beside it.
+        if not (proposed.historical and body.kind is Kind.DECISION):
+            raise
+    if isinstance(body, Corrected):
+        _still_possible(trial, before, proposed, body)
+    event = _envelope(proposed, position, before.version + 1, before.head)
+    return replace(event, protocol=trial.version_for(evolve(before, event)))
+
+
+def _still_possible(
+    trial: Trial, before: Participant, proposed: Proposed, correction: Corrected
+) -> None:
+    """A correction that would make the history impossible is refused like the event itself."""
+    target = before.recorded_at(correction.position)
+    assert target is not None
+    reads = as_corrected(target, correction, 0)
+    possible.check(
+        trial, before, replace(proposed, body=reads.body, occurred_at=reads.occurred_at)
+    )
+    if reads.kind is Kind.FACT:
+        chapter_of(reads.body).check(trial, before, replace(proposed, body=reads.body))
+
+
+def _following(
+    trial: Trial, after: Participant, now: datetime, event: Recorded | None, count: int
+) -> Iterator[Recorded]:
+    """The conclusions that the log does not say yet, as envelopes."""
+    protocol = trial.version_for(after)
+    version, cause = after.version, event.position if event is not None else None
+    for index, conclusion in enumerate(difference(trial, after, now)):
+        yield Recorded(
+            body=conclusion,
+            position=PROVISIONAL + count + index,
+            version=version + 1 + index,
+            occurred_at=When.at(now),
+            recorded_at=now,
+            actor=CAIRN,
+            participant=after.id,
+            source=None,
+            protocol=protocol,
+            cause=cause,
+        )
+
+
+def difference(trial: Trial, participant: Participant, now: datetime) -> list[Conclusion]:
+    """What the facts say now, less what the log already says.
+
+    A conclusion that no longer holds is recorded once more, as cleared.
+    """
+    current = {
+        conclusion.key(): conclusion
+        for chapter in CHAPTERS
+        for conclusion in chapter.conclude(trial, participant, now)
+    }
+    standing = {key: recorded.body for key, recorded in participant.concluded.items()}
+    changed = [
+        conclusion
+        for key, conclusion in current.items()
+        if key not in standing or _substance(standing[key]) != _substance(conclusion)
+    ]
+    gone = [
+        body.model_copy(update={"cleared": True})
+        for key, body in standing.items()
+        if key not in current and isinstance(body, Conclusion)
+    ]
+    return [*changed, *gone]
+
+
+def _substance(body: object) -> tuple[object, ...]:
+    assert isinstance(body, Conclusion)
+    return (body.type, *body.substance())
+
+
+def _refuse_deviations(events: Sequence[Recorded]) -> None:
+    rules, evidence = [], set()
+    for event in events:
+        if isinstance(event.body, DeviationDetected) and not event.body.cleared:
+            rules.append(event.body.rule)
+            evidence.update(p for p in event.body.evidence if p < PROVISIONAL)
+    if rules:
+        raise WouldDeviate(tuple(rules), tuple(sorted(evidence)))
+
+
+def _crossing(
+    trial: Trial, after: Participant, now: datetime, events: Sequence[Recorded]
+) -> tuple[Recorded, ...]:
+    """The study's part of the append: slots taken or freed, boundaries crossed."""
+    cause = events[0].position if events else None
+    return tuple(
+        Recorded(
+            body=body,
+            position=PROVISIONAL + len(events) + index,
+            version=trial.version + 1 + index,
+            occurred_at=When.at(now),
+            recorded_at=now,
+            actor=CAIRN,
+            cause=cause,
+            previous=trial.head if index == 0 else None,
+        )
+        for index, body in enumerate(crossings(trial, after, now))
+    )
+
+
+def _envelope(
+    proposed: Proposed, position: int, version: int, previous: str | None
+) -> Recorded:
+    return Recorded(
+        body=proposed.body,
+        position=position,
+        version=version,
+        occurred_at=proposed.occurred_at,
+        recorded_at=proposed.now,
+        actor=proposed.actor,
+        participant=proposed.participant,
+        source=proposed.source,
+        id=proposed.id,
+        reason=proposed.reason,
+        recorded_at_source=proposed.recorded_at_source,
+        previous=previous,
+    )
