@@ -34,7 +34,6 @@ class Admitted:
     participant: tuple[Recorded, ...]
     study: tuple[Recorded, ...]
     after: Participant
-    trial: Trial
 
     @property
     def events(self) -> tuple[Recorded, ...]:
@@ -43,34 +42,41 @@ class Admitted:
 
 
 def admit(
-    trial: Trial, before: Participant, proposals: Sequence[Proposed], strict: bool = False
+    trial: Trial,
+    before: Participant,
+    proposals: Sequence[Proposed],
+    *,
+    strict: bool = False,
+    first: int = PROVISIONAL,
 ) -> Admitted:
     """What the ledger receives for proposed events of one participant, all or nothing.
 
-    Raises Impossible or Refused, and with `strict` WouldDeviate where a fact breaks the protocol.
+    `first` is the provisional position of the first of them within the append. Raises Impossible
+    or Refused, and with `strict` WouldDeviate where a fact breaks the protocol.
     """
     events: list[Recorded] = []
     after = before
     for proposed in proposals:
-        event = _judged(trial, after, proposed, PROVISIONAL + len(events))
+        event = _judged(trial, after, proposed, first + len(events))
         after = evolve(after, event)
         events.append(event)
-        for conclusion in _following(trial, after, proposed.now, event, len(events)):
+        for conclusion in _following(trial, after, proposed.now, event, first + len(events)):
             after = evolve(after, conclusion)
             events.append(conclusion)
     if strict:
         _refuse_deviations(events)
-    crossing = _crossing(trial, after, proposals[-1].now, events)
-    return Admitted(tuple(events), crossing, after, trial)
+    crossing = _crossing(trial, after, proposals[-1].now, events, first + len(events))
+    return Admitted(tuple(events), crossing, after)
 
 
 def concluded_by_time(trial: Trial, before: Participant, now: datetime) -> Admitted:
     """What only time brings: windows that closed, clocks that ran out. Nothing when all is said."""
     after, events = before, []
-    for conclusion in _following(trial, before, now, None, 0):
+    for conclusion in _following(trial, before, now, None, PROVISIONAL):
         after = evolve(after, conclusion)
         events.append(conclusion)
-    return Admitted(tuple(events), _crossing(trial, after, now, events), after, trial)
+    crossing = _crossing(trial, after, now, events, PROVISIONAL + len(events))
+    return Admitted(tuple(events), crossing, after)
 
 
 def admit_study(trial: Trial, proposed: Proposed) -> Recorded:
@@ -78,12 +84,15 @@ def admit_study(trial: Trial, proposed: Proposed) -> Recorded:
     if proposed.occurred_at.earliest() > proposed.now + possible.SKEW:
         raise possible.Impossible("future", "it lies in the future")
     study.check(trial, proposed)
-    return recorded_study(trial, proposed, PROVISIONAL, trial.version + 1)
+    return _envelope(proposed, PROVISIONAL, trial.version + 1)
 
 
-def recorded_study(trial: Trial, proposed: Proposed, position: int, version: int) -> Recorded:
-    """The envelope of a study event before the ledger fills in position and time."""
-    return _envelope(proposed, position, version, trial.head if position == PROVISIONAL else None)
+def publication(trial: Trial, proposals: Sequence[Proposed]) -> tuple[Recorded, ...]:
+    """What the ledger receives when a protocol version is published (and the study registered)."""
+    return tuple(
+        _envelope(proposed, PROVISIONAL + index, trial.version + 1 + index)
+        for index, proposed in enumerate(proposals)
+    )
 
 
 def _judged(trial: Trial, before: Participant, proposed: Proposed, position: int) -> Recorded:
@@ -99,7 +108,7 @@ def _judged(trial: Trial, before: Participant, proposed: Proposed, position: int
             raise
     if isinstance(body, Corrected):
         _still_possible(trial, before, proposed, body)
-    event = _envelope(proposed, position, before.version + 1, before.head)
+    event = _envelope(proposed, position, before.version + 1)
     return replace(event, protocol=trial.version_for(evolve(before, event)))
 
 
@@ -118,7 +127,7 @@ def _still_possible(
 
 
 def _following(
-    trial: Trial, after: Participant, now: datetime, event: Recorded | None, count: int
+    trial: Trial, after: Participant, now: datetime, event: Recorded | None, first: int
 ) -> Iterator[Recorded]:
     """The conclusions that the log does not say yet, as envelopes."""
     protocol = trial.version_for(after)
@@ -126,13 +135,12 @@ def _following(
     for index, conclusion in enumerate(difference(trial, after, now)):
         yield Recorded(
             body=conclusion,
-            position=PROVISIONAL + count + index,
+            position=first + index,
             version=version + 1 + index,
             occurred_at=When.at(now),
             recorded_at=now,
             actor=CAIRN,
             participant=after.id,
-            source=None,
             protocol=protocol,
             cause=cause,
         )
@@ -178,28 +186,25 @@ def _refuse_deviations(events: Sequence[Recorded]) -> None:
 
 
 def _crossing(
-    trial: Trial, after: Participant, now: datetime, events: Sequence[Recorded]
+    trial: Trial, after: Participant, now: datetime, events: Sequence[Recorded], first: int
 ) -> tuple[Recorded, ...]:
     """The study's part of the append: slots taken or freed, boundaries crossed."""
     cause = events[0].position if events else None
     return tuple(
         Recorded(
             body=body,
-            position=PROVISIONAL + len(events) + index,
+            position=first + index,
             version=trial.version + 1 + index,
             occurred_at=When.at(now),
             recorded_at=now,
             actor=CAIRN,
             cause=cause,
-            previous=trial.head if index == 0 else None,
         )
         for index, body in enumerate(crossings(trial, after, now))
     )
 
 
-def _envelope(
-    proposed: Proposed, position: int, version: int, previous: str | None
-) -> Recorded:
+def _envelope(proposed: Proposed, position: int, version: int) -> Recorded:
     return Recorded(
         body=proposed.body,
         position=position,
@@ -212,5 +217,4 @@ def _envelope(
         id=proposed.id,
         reason=proposed.reason,
         recorded_at_source=proposed.recorded_at_source,
-        previous=previous,
     )

@@ -1,0 +1,1 @@
+"""Protected values: sealed under a key per participant before the ledger sees them."""

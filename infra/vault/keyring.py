@@ -1,0 +1,148 @@
+"""A local key ring: one key per participant, wrapped by a key that lives outside the database.
+
+AES-256-GCM with a random 96-bit nonce; the associated data binds a ciphertext to its study,
+participant and field, so that it cannot be moved. Destroying the wrapped key erases what it sealed.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+import os
+import secrets
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any, Protocol
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.keywrap import aes_key_unwrap, aes_key_wrap
+
+from domain.kernel import Sealed
+
+NONCE_BYTES = 12
+KEYS_CACHED_MAX = 50_000
+
+
+class KeyStore(Protocol):
+    """Where wrapped keys are kept: beside the ledger, never beside the wrapping key."""
+
+    def get(self, study: str, participant: str) -> tuple[str, bytes] | None:
+        """The participant's key id and wrapped key, or None."""
+
+    def put(self, study: str, participant: str, key: str, wrapped: bytes) -> tuple[str, bytes]:
+        """Keep a wrapped key unless there is one; the one that is kept is returned."""
+
+    def destroy(self, study: str, participant: str) -> None:
+        """Forget the key; what it sealed cannot be read again."""
+
+
+class MemoryKeyStore:
+    """Wrapped keys in memory, for tests and dry runs."""
+
+    def __init__(self) -> None:
+        self._keys: dict[tuple[str, str], tuple[str, bytes]] = {}
+
+    def get(self, study: str, participant: str) -> tuple[str, bytes] | None:
+        """The participant's key id and wrapped key, or None."""
+        return self._keys.get((study, participant))
+
+    def put(self, study: str, participant: str, key: str, wrapped: bytes) -> tuple[str, bytes]:
+        """Keep a wrapped key unless there is one."""
+        return self._keys.setdefault((study, participant), (key, wrapped))
+
+    def destroy(self, study: str, participant: str) -> None:
+        """Forget the key."""
+        self._keys.pop((study, participant), None)
+
+
+def wrapping_key(path: Path) -> bytes:
+    """Read the wrapping key from its file (0600), or make it on first use.
+
+    The file is created under another name and linked into place, so that a crash leaves either no
+    key or a whole one, and two processes that start together agree on one.
+    """
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(base64.b64encode(secrets.token_bytes(32)))
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    return base64.b64decode(path.read_bytes())
+
+
+class KeyRing:
+    """Seals and unseals protected values; keeps unwrapped keys in memory only."""
+
+    def __init__(self, wrapping: bytes, store: KeyStore) -> None:
+        self._wrapping = wrapping
+        self._store = store
+        self._unwrapped: OrderedDict[tuple[str, str], tuple[str, AESGCM]] = OrderedDict()
+        self._fingerprint = hmac.digest(wrapping, b"cairn fingerprint v1", hashlib.sha256)
+
+    def seal(self, study: str, participant: str, field: str, value: Any) -> Sealed:
+        """The value (JSON) as ciphertext under the participant's key, made on first use."""
+        key, cipher = self._key(study, participant) or self._new(study, participant)
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        clear = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+        sealed = nonce + cipher.encrypt(nonce, clear, _bound(study, participant, field))
+        return Sealed(sealed=base64.b64encode(sealed).decode(), key=key)
+
+    def unseal(self, study: str, participant: str, field: str, sealed: Sealed) -> Any | None:
+        """The value in clear; None when its key was destroyed or it was moved or altered."""
+        found = self._key(study, participant)
+        if found is None or found[0] != sealed.key:
+            return None
+        raw = base64.b64decode(sealed.sealed)
+        try:
+            clear = found[1].decrypt(
+                raw[:NONCE_BYTES], raw[NONCE_BYTES:], _bound(study, participant, field)
+            )
+        except InvalidTag:
+            return None
+        return json.loads(clear)
+
+    def fingerprint(self, content: bytes) -> bytes:
+        """A keyed digest of content that holds protected values: equal content can be recognised,
+        but nobody without the wrapping key can try names against it."""
+        return hmac.digest(self._fingerprint, content, hashlib.sha256)
+
+    def destroy(self, study: str, participant: str) -> None:
+        """Forget the participant's key, here and in the store."""
+        self._unwrapped.pop((study, participant), None)
+        self._store.destroy(study, participant)
+
+    def _key(self, study: str, participant: str) -> tuple[str, AESGCM] | None:
+        cached = self._unwrapped.get((study, participant))
+        if cached is not None:
+            return cached
+        stored = self._store.get(study, participant)
+        return self._remember(study, participant, stored) if stored else None
+
+    def _new(self, study: str, participant: str) -> tuple[str, AESGCM]:
+        wrapped = aes_key_wrap(self._wrapping, secrets.token_bytes(32))
+        # Another process may have made a key meanwhile: the store keeps the first, we use that.
+        stored = self._store.put(study, participant, secrets.token_hex(8), wrapped)
+        return self._remember(study, participant, stored)
+
+    def _remember(
+        self, study: str, participant: str, stored: tuple[str, bytes]
+    ) -> tuple[str, AESGCM]:
+        key, wrapped = stored
+        entry = (key, AESGCM(aes_key_unwrap(self._wrapping, wrapped)))
+        self._unwrapped[study, participant] = entry
+        if len(self._unwrapped) > KEYS_CACHED_MAX:
+            self._unwrapped.popitem(last=False)
+        return entry
+
+
+def _bound(study: str, participant: str, field: str) -> bytes:
+    return "|".join((study, participant, field)).encode()

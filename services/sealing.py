@@ -1,0 +1,76 @@
+"""Sealing at the door: protected fields become ciphertext before anything is judged or kept."""
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from domain import catalogue
+from domain.journey.oversight import Corrected
+from domain.journey.screening import DemographicsRecorded
+from domain.kernel import Clear, Event, Sealed
+from domain.participant import Participant
+from domain.time import When
+from infra.vault.keyring import KeyRing
+
+
+def has_protected(body: Event) -> bool:
+    """Whether the body holds a protected value in clear."""
+    return any(isinstance(value, Clear) for _, value in body)
+
+
+def sealed(keys: KeyRing, study: str, participant: str, body: Event) -> Event:
+    """The body with every protected value sealed under the participant's key."""
+    hidden = {
+        name: keys.seal(study, participant, f"{body.type}.{name}", _plain(value.value))
+        for name, value in body
+        if isinstance(value, Clear)
+    }
+    return body.model_copy(update=hidden) if hidden else body
+
+
+def opened(keys: KeyRing, study: str, participant: str, correction: Corrected, target: str) -> Event:
+    """The corrected event's new body as posted: validated, protected values still in clear.
+
+    A protected field that the correction leaves as the ledger shows it (sealed) stays as it is.
+    """
+    cls = catalogue.PARTICIPANT[target]
+    data: dict[str, Any] = dict(correction.data or {})
+    for name, value in data.items():
+        if isinstance(value, dict) and value.keys() == {"sealed", "key"}:
+            kept = Sealed.model_validate(value)
+            clear = keys.unseal(study, participant, f"{target}.{name}", kept)
+            data[name] = kept if clear is None else clear
+    return cls.model_validate(data)
+
+
+def resealed(
+    keys: KeyRing, study: str, participant: str, correction: Corrected, body: Event
+) -> Corrected:
+    """The correction carrying the body with its protected values sealed."""
+    data = sealed(keys, study, participant, body).model_dump(mode="json", exclude_none=True)
+    return correction.model_copy(update={"data": data})
+
+
+def birth_of(keys: KeyRing, study: str, participant: Participant, body: Event) -> When | None:
+    """The birth date in clear, for judging one event: from the event itself, else unsealed."""
+    if isinstance(body, DemographicsRecorded) and isinstance(body.birth_date, Clear):
+        found = body.birth_date.value
+        return found if isinstance(found, When) else None
+    known = participant.screening.demographics
+    if not known:
+        return None
+    kept = known[-1].body.birth_date
+    if not isinstance(kept, Sealed):
+        return None
+
+    def unsealed() -> When | None:
+        text = keys.unseal(study, participant.id, "demographics-recorded.birth_date", kept)
+        return When.parse(text) if isinstance(text, str) else None
+
+    return participant.once(("birth", kept.sealed), unsealed)
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json", exclude_none=True)
+    return value.text if isinstance(value, When) else value

@@ -1,0 +1,139 @@
+"""Hot state: participants and trials in memory, each the fold of a prefix of its stream.
+
+What is kept is never trusted to be the newest: an append states the versions it was judged on, and
+the ledger refuses it when the stream has moved. Then the tail is read and the judgement made again.
+"""
+
+from collections import OrderedDict
+
+from domain import catalogue
+from domain import participant as journey
+from domain.kernel import Recorded
+from domain.participant import Participant
+from domain.trial import study as studies
+from domain.trial.protocol import Protocol
+from domain.trial.study import Trial
+from infra.documents import Documents
+from infra.ledger.envelope import read
+from infra.ledger.ledger import Ledger
+from infra.ledger.types import STUDY_STREAM, Stored
+
+PARTICIPANTS_MAX = 20_000
+
+
+class NotFound(Exception):
+    """There is no such study or participant."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"no such {what}")
+        self.what = what
+
+
+def recorded(stored: Stored) -> Recorded:
+    """The envelope of a stored event."""
+    study = stored.stream == STUDY_STREAM
+    return read(stored, catalogue.STUDY if study else catalogue.PARTICIPANT)
+
+
+class HotState:
+    """Folds of the ledger, brought up to date on demand."""
+
+    def __init__(self, ledger: Ledger, documents: Documents) -> None:
+        self._ledger = ledger
+        self._documents = documents
+        self._protocols: dict[tuple[str, str], Protocol] = {}
+        self._trials: dict[str, Trial] = {}
+        self._participants: OrderedDict[tuple[str, str], Participant] = OrderedDict()
+
+    def trial(self, study: str, *, fresh: bool = True) -> Trial:
+        """The study as it stands; NotFound when it is not registered."""
+        known = self._trials.get(study)
+        if known is None or fresh:
+            known = self._advanced_trial(study, known or Trial(study))
+        if known.registered is None:
+            raise NotFound("study")
+        return known
+
+    def trial_or_blank(self, study: str) -> Trial:
+        """The study as it stands, or a blank one that nothing was recorded for."""
+        return self._advanced_trial(study, self._trials.get(study) or Trial(study))
+
+    def participant(self, study: str, name: str, *, fresh: bool = True) -> Participant:
+        """The participant as it stands; version 0 when nothing was recorded yet."""
+        known = self._participants.get((study, name))
+        if known is None or fresh:
+            tail = self._ledger.stream(study, name, known.version if known else 0)
+            state = known or Participant(name)
+            for stored in tail:
+                state = journey.evolve(state, recorded(stored))
+            known = state
+            self._keep(study, known)
+        return known
+
+    def holds(self, study: str, names: list[str]) -> bool:
+        """Whether all of them are in memory, so that no read is needed."""
+        return study in self._trials and all((study, name) in self._participants for name in names)
+
+    def appended(self, study: str, stored: tuple[Stored, ...]) -> None:
+        """Fold what this process just appended, so that the next judgement needs no read."""
+        for one in stored:
+            if one.stream == STUDY_STREAM:
+                trial = self._trials.get(study)
+                if trial is not None and trial.version + 1 == one.version:
+                    self._trials[study] = self._evolved(trial, recorded(one))
+                continue
+            known = self._participants.get((study, one.stream)) or Participant(one.stream)
+            if known.version + 1 == one.version:
+                self._keep(study, journey.evolve(known, recorded(one)))
+
+    def as_of(self, study: str, name: str, position: int) -> tuple[Trial, Participant]:
+        """The study and the participant as they were known at a position of the log."""
+        trial = Trial(study)
+        for stored in self._ledger.stream(study, STUDY_STREAM, 0, position):
+            trial = self._evolved(trial, recorded(stored))
+        if trial.registered is None:
+            raise NotFound("study")
+        history = self._ledger.stream(study, name, 0, position)
+        if not history:
+            raise NotFound("participant")
+        return trial, journey.replay(name, map(recorded, history))
+
+    def protocol(self, study: str, sha256: str) -> Protocol:
+        """A published protocol by its address."""
+        found = self._protocols.get((study, sha256))
+        if found is None:
+            body = self._documents.get(study, sha256)
+            if body is None:
+                raise NotFound("protocol")
+            found = Protocol.model_validate_json(body)
+            self._protocols[study, sha256] = found
+        return found
+
+    def _advanced_trial(self, study: str, trial: Trial) -> Trial:
+        for stored in self._ledger.stream(study, STUDY_STREAM, trial.version):
+            trial = self._evolved(trial, recorded(stored))
+        if trial.version:
+            self._trials[study] = trial
+        return trial
+
+    def _evolved(self, trial: Trial, event: Recorded) -> Trial:
+        return studies.evolve(trial, event, _Addressed(self, trial.study))
+
+    def _keep(self, study: str, participant: Participant) -> None:
+        if participant.version == 0:
+            return
+        self._participants[study, participant.id] = participant
+        self._participants.move_to_end((study, participant.id))
+        if len(self._participants) > PARTICIPANTS_MAX:
+            self._participants.popitem(last=False)
+
+
+class _Addressed(dict[str, Protocol]):
+    """Documents by address, read when they are asked for."""
+
+    def __init__(self, hot: HotState, study: str) -> None:
+        super().__init__()
+        self._hot, self._study = hot, study
+
+    def __missing__(self, sha256: str) -> Protocol:
+        return self._hot.protocol(self._study, sha256)
