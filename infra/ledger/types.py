@@ -1,0 +1,105 @@
+"""What goes into the ledger and what comes out: drafts, outcomes and stored events."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+STUDY_STREAM = "$study"
+"""The name of the study's own stream; no participant's name can contain a dollar sign."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An event on its way into the ledger: canonical bytes with blanks only the ledger can fill."""
+
+    stream: str
+    version: int
+    """The version it must get: dense within the stream, from 1."""
+    topic: str
+    """`participant.<type>.v<n>` or `study.<type>.v<n>`."""
+    template: bytes
+    """The canonical envelope with markers for positions, previous hash and recording time."""
+    source: str | None = None
+    event_id: str | None = None
+    fingerprint: bytes | None = None
+    """Digest of the content as it was sent: tells a repeated event from a reused id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """Events that are appended together or not at all, of one or more streams of one study."""
+
+    drafts: tuple[Draft, ...]
+    study_version: int | None = None
+    """The version of the study's stream the events were judged on; None: it does not matter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An event as the ledger has it."""
+
+    position: int
+    stream: str
+    version: int
+    topic: str
+    body: bytes
+    """The canonical bytes, as they were hashed: the envelope without `hash`."""
+    hash: str
+    """Leaf hash: SHA-256(0x00 || body), hex."""
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """Committed. Positions are those of the drafts, in order."""
+
+    stored: tuple[Stored, ...]
+
+    @property
+    def position(self) -> int:
+        """The position of the first event."""
+        return self.stored[0].position
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """An event of the append was recorded before under its (source, id); nothing was appended."""
+
+    index: int
+    """Which of the drafts."""
+    position: int
+    stream: str
+    version: int
+    same: bool
+    """Whether the content is the same as the first time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """A stream stands at another version than the append was judged on; nothing was appended."""
+
+    stream: str
+    version: int
+    """Where the stream stands."""
+
+
+Outcome = Appended | Duplicate | Conflict
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Where an event of a (source, id) stands."""
+
+    position: int
+    stream: str
+    version: int
+    fingerprint: bytes | None
+
+
+class StoreAway(Exception):
+    """The store does not answer. Nothing was recorded, or a retry with the same id tells."""
+
+
+class StoreFull(Exception):
+    """The store's disk is full. Nothing was recorded."""
+
+
+Stream = Sequence[Stored]
