@@ -14,6 +14,23 @@ from domain.kernel import Code, Number, Strict, Term
 
 Text = Annotated[str, Field(min_length=1, max_length=4_000)]
 
+DAYS_MAX = 3_660
+COUNT_MAX = 100_000
+LIST_MAX = 1_000
+WORDS_MAX = 5_000
+
+Days = Annotated[int, Field(ge=0, le=DAYS_MAX)]
+"""A length in whole civil days."""
+
+Count = Annotated[int, Field(ge=1, le=COUNT_MAX)]
+
+Positive = Annotated[Number, Field(gt=0)]
+
+Share = Annotated[Number, Field(gt=0, lt=1)]
+"""A probability or rate, neither impossible nor certain."""
+
+Mode = Literal["in-person", "telephone", "video"]
+
 
 class Settings(Strict):
     """Choices of the study that rules and calendars take as parameters."""
@@ -21,12 +38,12 @@ class Settings(Strict):
     day_numbering: Literal["day-0", "day-1"] = "day-0"
     """Whether the day of the anchor is called day 0 or day 1 (USDM and SDTM have no day 0)."""
     sponsor_timezone: str = "UTC"
-    screening_validity_days: int = 28
+    screening_validity_days: Days = 28
     """How long after the screening visit a confirmed eligibility stands."""
-    screening_attempts_max: int = 2
-    contact_attempts_min: int = 3
+    screening_attempts_max: Count = 2
+    contact_attempts_min: Days = 3
     age_leap_rule: Literal["march-1", "february-28"] = "march-1"
-    sledai_window_days: int = 30
+    sledai_window_days: Days = 30
     ctcae_version: str | None = None
     meddra_version: str | None = None
     reconsent: bool = False
@@ -34,15 +51,19 @@ class Settings(Strict):
     decisions_need_if_match: bool = False
 
 
+UnitCode = Annotated[str, Field(min_length=1, max_length=40)]
+"""A UCUM unit, case-sensitive."""
+
+
 class Unit(Strict):
     """A unit that is accepted for a code, and what one of it is in the code's own unit."""
 
-    unit: str
-    factor: Number = Decimal(1)
+    unit: UnitCode
+    factor: Positive = Decimal(1)
 
 
 class Plausible(Strict):
-    """Values outside are refused as impossible; `confirm` values are flagged for a person."""
+    """The values that make sense, in the code's own unit; what lies outside is refused."""
 
     low: Number | None = None
     high: Number | None = None
@@ -53,13 +74,14 @@ class Entry(Strict):
 
     name: Term
     kind: Literal["quantity", "titre", "presence", "items", "score", "text"]
-    unit: str | None = None
-    units: Annotated[tuple[Unit, ...], Field(strict=False)] = ()
+    unit: UnitCode | None = None
+    units: Annotated[tuple[Unit, ...], Field(strict=False, max_length=LIST_MAX)] = ()
+    """Other units in which a value is accepted."""
     plausible: Plausible | None = None
     items: Annotated[dict[Code, Number], Field()] = {}
     """For scores and item lists: item -> weight."""
     groups: dict[Code, Annotated[tuple[Code, ...], Field(strict=False)]] = {}
-    loinc: str | None = None
+    loinc: Annotated[str, Field(pattern=r"^\d{1,5}-\d$")] | None = None
 
 
 class Procedure(Strict):
@@ -68,12 +90,18 @@ class Procedure(Strict):
     name: Term
     safety: bool = False
     """Whether its absence is an important deviation."""
-    modes: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    modes: Annotated[tuple[Mode, ...], Field(strict=False)] = ()
     """Required only in these contact modes; empty: in every mode."""
-    sexes: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    sexes: Annotated[
+        tuple[Literal["female", "male", "intersex", "unknown"], ...], Field(strict=False)
+    ] = ()
+    """Required only of these sexes; empty: of everybody."""
     childbearing_only: bool = False
+    """Required only where there is childbearing potential."""
     before_dose: bool = False
+    """At the dosing visit it comes before the dose."""
     optional: bool = False
+    """Allowed, or required only on a condition that is not modelled: never missed."""
 
 
 class Visit(Strict):
@@ -85,13 +113,16 @@ class Visit(Strict):
         "screening", "dosing", "follow-up", "end", "early-termination", "unscheduled"
     ] = "follow-up"
     anchor: Literal["dose", "screening"] = "dose"
-    day: int | None = None
+    day: Annotated[int, Field(ge=-DAYS_MAX, le=DAYS_MAX)] | None = None
     """Days from the anchor (None: not planned by day, as early termination)."""
-    before: int = 0
-    after: int = 0
-    after_previous: int | None = None
+    before: Days = 0
+    after: Days = 0
+    windowed: bool = True
+    """False: the protocol states no window, so the visit is never early, late or lapsed."""
+    after_previous: Days | None = None
     """At least so many days after the visit before it in the list."""
-    mode: Literal["in-person", "telephone", "video"] | None = None
+    mode: Mode | None = None
+    """How it is held; None: in any mode."""
     safety: bool = False
     """Whether missing it is an important deviation."""
     procedures: Annotated[tuple[Code, ...], Field(strict=False)] = ()
@@ -102,8 +133,8 @@ class Dose(Strict):
 
     visit: Code | None = None
     product: Term | None = None
-    amount: Number | None = None
-    unit: str | None = None
+    amount: Positive | None = None
+    unit: UnitCode | None = None
     route: Code | None = None
     single: bool = True
     authorisation: bool = True
@@ -113,8 +144,8 @@ class Dose(Strict):
 class Stagger(Strict):
     """The first doses of the study keep a distance in days."""
 
-    first: int
-    days: int
+    first: Count
+    days: Days
 
 
 class Criterion(Strict):
@@ -136,28 +167,28 @@ class Clock(Strict):
     clock: Code
     starts: Literal["site-awareness", "sponsor-receipt"]
     trigger: Literal["serious", "fatal-or-life-threatening", "suspected-unexpected-serious"]
-    hours: int | None = None
-    days: int | None = None
+    hours: Annotated[int, Field(ge=1, le=24 * DAYS_MAX)] | None = None
+    days: Annotated[int, Field(ge=1, le=DAYS_MAX)] | None = None
     recipient: Code
-    regulation: str
+    regulation: Text
 
 
 class Bayesian(Strict):
     """Stop when P(toxicity rate > theta) > confidence under a Beta prior."""
 
     design: Literal["bayesian"] = "bayesian"
-    theta: Number
-    prior_a: Number
-    prior_b: Number
-    confidence: Number
+    theta: Share
+    prior_a: Positive
+    prior_b: Positive
+    confidence: Share
 
 
 class Pocock(Strict):
     """A continuous boundary of Pocock's type: reference rate and overall crossing probability."""
 
     design: Literal["pocock"] = "pocock"
-    theta: Number
-    phi: Number
+    theta: Share
+    phi: Share
 
 
 class ThreePlusThree(Strict):
@@ -170,26 +201,30 @@ class Boin(Strict):
     """Bayesian optimal interval design: target rate."""
 
     design: Literal["boin"] = "boin"
-    target: Number
+    target: Share
+
+
+Grade = Annotated[int, Field(ge=1, le=5)]
+"""A CTCAE grade."""
 
 
 class Toxicity(Strict):
     """Dose-limiting toxicity as data, the stopping boundary and the absolute halts."""
 
-    window_days: int = 28
-    grade_any: int = 4
+    window_days: Days = 28
+    grade_any: Grade = 4
     """At or above this grade, any event that is at least possibly related."""
-    grade_non_laboratory: int = 3
-    laboratory_days: int = 7
+    grade_non_laboratory: Grade = 3
+    laboratory_days: Days = 7
     """A grade 3 laboratory event counts when it lasts longer than this."""
-    local_reaction_hours: int = 72
+    local_reaction_hours: Annotated[int, Field(ge=0, le=24 * DAYS_MAX)] = 72
     always: Annotated[tuple[Code, ...], Field(strict=False)] = ()
     """Coded categories that always count (anaphylaxis, thromboembolism, ...)."""
     boundary: Annotated[
         Bayesian | Pocock | ThreePlusThree | Boin, Field(discriminator="design")
     ]
-    halt_grade: int = 4
-    halt_same_class: int = 2
+    halt_grade: Grade = 4
+    halt_same_class: Count = 2
     """So many related serious events of one system organ class halt the study."""
 
 
@@ -197,7 +232,18 @@ class Steroid(Strict):
     """How many milligrams of a corticosteroid equal 5 mg of prednisone."""
 
     name: Term
-    equals_5mg_prednisone: Number
+    equals_5mg_prednisone: Positive
+
+
+class HalfLife(Strict):
+    """An elimination half-life, with where the figure is from."""
+
+    days: Positive
+    source: Text
+
+
+Place = Annotated[str, Field(pattern=r"^/", max_length=400)]
+"""A path in the document: list items are named by their code, clock or id, not by their index."""
 
 
 class Protocol(Strict):
@@ -208,22 +254,25 @@ class Protocol(Strict):
     title: Text
     registry: Code | None = None
     settings: Settings = Settings()
-    accrual: int | None = None
+    accrual: Count | None = None
+    """So many participants at most are enrolled."""
     stagger: Stagger | None = None
     dose: Dose = Dose()
-    dictionary: dict[Code, Entry] = {}
-    statements: dict[Code, Text] = {}
-    procedures: dict[Code, Procedure] = {}
-    visits: Annotated[tuple[Visit, ...], Field(strict=False)] = ()
-    criteria: Annotated[tuple[Criterion, ...], Field(strict=False)] = ()
-    clocks: Annotated[tuple[Clock, ...], Field(strict=False)] = ()
+    dictionary: Annotated[dict[Code, Entry], Field(max_length=WORDS_MAX)] = {}
+    statements: Annotated[dict[Code, Text], Field(max_length=WORDS_MAX)] = {}
+    procedures: Annotated[dict[Code, Procedure], Field(max_length=WORDS_MAX)] = {}
+    visits: Annotated[tuple[Visit, ...], Field(strict=False, max_length=LIST_MAX)] = ()
+    criteria: Annotated[tuple[Criterion, ...], Field(strict=False, max_length=LIST_MAX)] = ()
+    clocks: Annotated[tuple[Clock, ...], Field(strict=False, max_length=LIST_MAX)] = ()
     toxicity: Toxicity | None = None
-    steroids: Annotated[tuple[Steroid, ...], Field(strict=False)] = ()
-    steroid_table: str | None = None
+    steroids: Annotated[tuple[Steroid, ...], Field(strict=False, max_length=LIST_MAX)] = ()
+    steroid_table: Term | None = None
     """Name and edition of the steroid table."""
-    sources: dict[str, Text] = {}
-    assumptions: Annotated[tuple[str, ...], Field(strict=False)] = ()
-    """Paths of the values that are not public and came from the assumptions overlay."""
+    half_lives: Annotated[dict[Code, HalfLife], Field(max_length=WORDS_MAX)] = {}
+    """Medicine -> its elimination half-life, for washouts where a report states none."""
+    sources: Annotated[dict[Code, Text], Field(max_length=WORDS_MAX)] = {}
+    assumptions: Annotated[dict[Place, Text], Field(max_length=WORDS_MAX)] = {}
+    """Place of each value that is not public -> why it was chosen."""
 
     @cached_property
     def visits_by_code(self) -> dict[str, Visit]:
