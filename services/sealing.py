@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from domain import catalogue
 from domain.journey.oversight import Corrected
@@ -11,6 +11,8 @@ from domain.kernel import Clear, Event, Sealed
 from domain.participant import Participant
 from domain.time import When
 from infra.vault.keyring import KeyRing
+from services.door import Invalid
+from services.door.refused import pointer, problems_of
 
 
 def has_protected(body: Event) -> bool:
@@ -28,19 +30,32 @@ def sealed(keys: KeyRing, study: str, participant: str, body: Event) -> Event:
     return body.model_copy(update=hidden) if hidden else body
 
 
-def opened(keys: KeyRing, study: str, participant: str, correction: Corrected, target: str) -> Event:
+def opened(
+    keys: KeyRing, study: str, participant: str, correction: Corrected, target: str
+) -> Event:
     """The corrected event's new body as posted: validated, protected values still in clear.
 
     A protected field that the correction leaves as the ledger shows it (sealed) stays as it is.
+    Raises Invalid when the new data are not valid against the corrected event's schema.
     """
     cls = catalogue.PARTICIPANT[target]
     data: dict[str, Any] = dict(correction.data or {})
     for name, value in data.items():
         if isinstance(value, dict) and value.keys() == {"sealed", "key"}:
-            kept = Sealed.model_validate(value)
+            kept = _kept(value, name)
             clear = keys.unseal(study, participant, f"{target}.{name}", kept)
             data[name] = kept if clear is None else clear
-    return cls.model_validate(data)
+    try:
+        return cls.model_validate(data)
+    except ValidationError as error:
+        raise Invalid(problems_of(error, "/data/data")) from None
+
+
+def _kept(value: dict[str, Any], name: str) -> Sealed:
+    try:
+        return Sealed.model_validate(value)
+    except ValidationError as error:
+        raise Invalid(problems_of(error, "/data/data" + pointer((name,)))) from None
 
 
 def resealed(

@@ -4,6 +4,7 @@ What is kept is never trusted to be the newest: an append states the versions it
 the ledger refuses it when the stream has moved. Then the tail is read and the judgement made again.
 """
 
+import threading
 from collections import OrderedDict
 
 from domain import catalogue
@@ -44,6 +45,8 @@ class HotState:
         self._protocols: dict[tuple[str, str], Protocol] = {}
         self._trials: dict[str, Trial] = {}
         self._participants: OrderedDict[tuple[str, str], Participant] = OrderedDict()
+        self._lock = threading.Lock()
+        """Readers in threads and the event loop keep states here; folding happens outside it."""
 
     def trial(self, study: str, *, fresh: bool = True) -> Trial:
         """The study as it stands; NotFound when it is not registered."""
@@ -80,7 +83,7 @@ class HotState:
             if one.stream == STUDY_STREAM:
                 trial = self._trials.get(study)
                 if trial is not None and trial.version + 1 == one.version:
-                    self._trials[study] = self._evolved(trial, recorded(one))
+                    self._keep_trial(self._evolved(trial, recorded(one)))
                 continue
             known = self._participants.get((study, one.stream)) or Participant(one.stream)
             if known.version + 1 == one.version:
@@ -113,19 +116,30 @@ class HotState:
         for stored in self._ledger.stream(study, STUDY_STREAM, trial.version):
             trial = self._evolved(trial, recorded(stored))
         if trial.version:
-            self._trials[study] = trial
+            self._keep_trial(trial)
         return trial
 
     def _evolved(self, trial: Trial, event: Recorded) -> Trial:
         return studies.evolve(trial, event, _Addressed(self, trial.study))
 
+    def _keep_trial(self, trial: Trial) -> None:
+        with self._lock:
+            known = self._trials.get(trial.study)
+            if known is None or known.version < trial.version:
+                self._trials[trial.study] = trial
+
     def _keep(self, study: str, participant: Participant) -> None:
         if participant.version == 0:
             return
-        self._participants[study, participant.id] = participant
-        self._participants.move_to_end((study, participant.id))
-        if len(self._participants) > PARTICIPANTS_MAX:
-            self._participants.popitem(last=False)
+        key = (study, participant.id)
+        with self._lock:
+            known = self._participants.get(key)
+            # Another thread may have read further meanwhile: what is kept never goes back.
+            if known is None or known.version < participant.version:
+                self._participants[key] = participant
+            self._participants.move_to_end(key)
+            if len(self._participants) > PARTICIPANTS_MAX:
+                self._participants.popitem(last=False)
 
 
 class _Addressed(dict[str, Protocol]):

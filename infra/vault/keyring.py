@@ -110,6 +110,10 @@ class KeyRing:
             return None
         return json.loads(clear)
 
+    def holds(self, study: str, participant: str) -> bool:
+        """Whether the participant's key is in memory, so that sealing reads nothing."""
+        return (study, participant) in self._unwrapped
+
     def fingerprint(self, content: bytes) -> bytes:
         """A keyed digest of content that holds protected values: equal content can be recognised,
         but nobody without the wrapping key can try names against it."""

@@ -1,0 +1,123 @@
+"""Judging: posted events against the state they meet, protected values sealed on the way."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from domain import admit as judge
+from domain.journey.oversight import Corrected
+from domain.journey.referral import Referred
+from domain.kernel import PROVISIONAL, Conclusion, Decision, Event, Proposed
+from domain.participant import Participant
+from domain.time import When
+from domain.trial import study as studies
+from domain.trial.study import Trial
+from infra.vault.keyring import KeyRing
+from services.door import Posted
+from services.drafting import Judged
+from services.sealing import birth_of, has_protected, opened, resealed, sealed
+from services.state import NotFound
+from services.terms import ANY_VERSION, Group, PreconditionFailed, PreconditionRequired, Terms
+
+
+class Judging:
+    """Turns posted events into what the ledger is asked to keep, or refuses them."""
+
+    def __init__(self, keys: KeyRing, clock: Callable[[], datetime]) -> None:
+        self._keys = keys
+        self._clock = clock
+
+    def participants(
+        self,
+        study: str,
+        trial: Trial,
+        groups: Sequence[Group],
+        states: Mapping[str, Participant],
+        terms: Terms,
+    ) -> Judged:
+        """Each group's participant before, and what is recorded for it.
+
+        Raises NotFound, PreconditionFailed, PreconditionRequired, Invalid, Refused, Impossible,
+        WouldDeviate.
+        """
+        judged: list[tuple[Participant, judge.Admitted]] = []
+        first = PROVISIONAL
+        for group in groups:
+            before = states[group.participant]
+            if before.version == 0 and not isinstance(group.posted[0].body, Referred):
+                raise NotFound("participant")
+            matches(terms, before.version)
+            _names_its_version(trial, before, group, terms)
+            wanted = [self._wanted(study, before, posted, terms) for posted in group.posted]
+            admitted = judge.admit(trial, before, wanted, strict=terms.strict, first=first)
+            for event in admitted.study:
+                trial = studies.evolve(trial, event, {})
+            first += len(admitted.events)
+            judged.append((before, admitted))
+        return judged
+
+    def needs_no_read(
+        self, study: str, groups: Sequence[Group], states: Mapping[str, Participant]
+    ) -> bool:
+        """Whether judging touches memory only: no participant's key must be read or made."""
+        return all(
+            self._keys.holds(study, group.participant)
+            or not (
+                states[group.participant].screening.demographics
+                or any(_touches_protected(posted.body) for posted in group.posted)
+            )
+            for group in groups
+        )
+
+    def proposed(
+        self, posted: Posted, terms: Terms, participant: str | None, birth: When | None = None
+    ) -> Proposed:
+        """The posted event with the circumstances it is judged in."""
+        return Proposed(
+            body=posted.body,
+            occurred_at=posted.occurred_at,
+            actor=terms.actor,
+            now=self._clock(),
+            participant=participant,
+            source=posted.source or terms.source,
+            id=posted.id,
+            reason=posted.reason,
+            recorded_at_source=posted.recorded_at_source,
+            birth=birth,
+            historical=terms.historical,
+        )
+
+    def _wanted(self, study: str, before: Participant, posted: Posted, terms: Terms) -> Proposed:
+        """The posted event as it will be judged: protected values sealed, birth date at hand."""
+        body = posted.body
+        birth = birth_of(self._keys, study, before, body)
+        if not isinstance(body, Corrected):
+            body = sealed(self._keys, study, before.id, body)
+        elif body.data is not None:
+            target = before.recorded_at(body.position)
+            if target is not None and not isinstance(target.body, Conclusion):
+                now_reads = opened(self._keys, study, before.id, body, target.type)
+                birth = birth_of(self._keys, study, before, now_reads)
+                body = resealed(self._keys, study, before.id, body, now_reads)
+        return replace(self.proposed(posted, terms, before.id, birth), body=body)
+
+
+def matches(terms: Terms, version: int) -> None:
+    """Raise PreconditionFailed unless the stream stands where `If-Match` says."""
+    wanted = terms.if_match
+    if wanted is None or wanted == version or (wanted == ANY_VERSION and version > 0):
+        return
+    raise PreconditionFailed(version)
+
+
+def _names_its_version(trial: Trial, before: Participant, group: Group, terms: Terms) -> None:
+    if terms.if_match is not None or terms.historical:
+        return
+    if not any(isinstance(posted.body, Decision) for posted in group.posted):
+        return
+    if trial.protocol_of(before).settings.decisions_need_if_match:
+        raise PreconditionRequired("a decision names the version it rests on")
+
+
+def _touches_protected(body: Event) -> bool:
+    return has_protected(body) or isinstance(body, Corrected)
