@@ -1,7 +1,8 @@
 """What goes into the ledger and what comes out: drafts, outcomes and stored events."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+
+APPEND_EVENTS_MAX = 10_000
 
 STUDY_STREAM = "$study"
 """The name of the study's own stream; no participant's name can contain a dollar sign."""
@@ -102,4 +103,12 @@ class StoreFull(Exception):
     """The store's disk is full. Nothing was recorded."""
 
 
-Stream = Sequence[Stored]
+def bounded(append: Append) -> None:
+    """ValueError for an append that no ledger can take: no events, too many, or an id twice."""
+    if not 1 <= len(append.drafts) <= APPEND_EVENTS_MAX:
+        raise ValueError("an append has between one event and ten thousand")
+    ids = [(one.source, one.event_id) for one in append.drafts if one.event_id is not None]
+    if len(set(ids)) < len(ids):
+        raise ValueError("an event id stands twice in one append")
+    if any(source is None for source, _ in ids):
+        raise ValueError("an event id of an append has no source")

@@ -1,0 +1,67 @@
+"""A batch of appends as the arguments of the ledger's SQL function, and its rows as outcomes."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+from uuid import UUID
+
+from infra.ledger.types import (
+    STUDY_STREAM,
+    Append,
+    Appended,
+    Conflict,
+    Duplicate,
+    Outcome,
+    Stored,
+)
+
+_MARK = b"\x03"
+_PREVIOUS = b"\x03P"
+
+
+def arguments(study: str, batch: Sequence[tuple[UUID, Append]]) -> dict[str, Any]:
+    """The arguments of `append_batch`: one list per column, as the migration explains them."""
+    drafts = [draft for _, append in batch for draft in append.drafts]
+    numbers = {STUDY_STREAM: 1}
+    for draft in drafts:
+        numbers.setdefault(draft.stream, len(numbers) + 1)
+    return {
+        "study": study,
+        "tokens": [token for token, _ in batch],
+        "study_versions": [append.study_version for _, append in batch],
+        "sizes": [len(append.drafts) for _, append in batch],
+        "names": list(numbers),
+        "stream_of": [numbers[draft.stream] for draft in drafts],
+        "streams": [draft.stream for draft in drafts],
+        "versions": [draft.version for draft in drafts],
+        "topics": [draft.topic for draft in drafts],
+        "sources": [draft.source for draft in drafts],
+        "ids": [draft.event_id for draft in drafts],
+        "fingerprints": [draft.fingerprint for draft in drafts],
+        "judged": [_judged(draft.template) for draft in drafts],
+        "templates": [draft.template.decode() for draft in drafts],
+    }
+
+
+def outcomes(appends: Sequence[Append], rows: Iterable[tuple[Any, ...]]) -> list[Outcome]:
+    """The outcome of each append, in order, from the function's rows."""
+    stored: list[list[Stored]] = [[] for _ in appends]
+    refused: dict[int, Outcome] = {}
+    for item, outcome, index, position, stream, version, same, digest, body in rows:
+        if outcome == "appended":
+            draft = appends[item - 1].drafts[index]
+            stored[item - 1].append(
+                Stored(position, draft.stream, draft.version, draft.topic, body, digest.hex())
+            )
+        elif outcome == "duplicate":
+            refused[item - 1] = Duplicate(index, position, stream, version, same)
+        else:
+            refused[item - 1] = Conflict(stream, version)
+    return [refused.get(i) or Appended(tuple(events)) for i, events in enumerate(stored)]
+
+
+def _judged(template: bytes) -> bytes | None:
+    start = template.find(_PREVIOUS)
+    if start < 0:
+        return None
+    text = template[start + 2 : template.index(_MARK, start + 2)]
+    return bytes.fromhex(text.decode()) if text else None

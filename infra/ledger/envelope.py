@@ -1,0 +1,180 @@
+"""The envelope's bytes: an event as canonical JSON, on its way in and back out of the ledger."""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any, Generic, TypeVar
+
+import orjson
+from pydantic import Field, TypeAdapter
+
+from domain.canonical import INTEGER_MAX, NotCanonical
+from domain.kernel import PROVISIONAL, STORED, Actor, Event, Kind, Recorded, Strict
+from domain.time import Moment
+from infra.ledger.markers import position_blank, previous_blank, time_blank
+from infra.ledger.types import APPEND_EVENTS_MAX, Stored
+from infra.ledger.upcasting import current
+
+_STRING_OR_LARGE = re.compile(rb'"(?:[^"\\]|\\.)*"|[0-9]{16,}')
+
+BodyT = TypeVar("BodyT", bound=Event)
+
+
+class _Envelope(Strict, Generic[BodyT]):
+    """What is stored, key by key; the body's type stands in the envelope, not in its data."""
+
+    actor: Actor
+    cause: int | None
+    data: BodyT
+    id: str | None
+    kind: Kind
+    occurred_at: Moment
+    participant: str | None
+    position: int
+    previous: str | None
+    protocol: str | None
+    reason: str | None
+    recorded_at: datetime
+    recorded_at_source: Moment | None = None
+    schema_version: int = Field(alias="schema")
+    source: str | None
+    type: str
+    version: int
+
+
+def template(
+    event: Recorded, *, known_previous: str | None = None, in_same_append: bool = False
+) -> bytes:
+    """The canonical bytes of an event that is not appended yet, with blanks for what is not known.
+
+    `known_previous` is the leaf hash of the stream's event before, as the event was judged on: the
+    ledger refuses the append when another stands there. An event that follows one of its own append
+    cannot know it. Raises NotCanonical for a value that has no canonical form.
+    """
+    body = event.body
+    judged_on = None if in_same_append else known_previous
+    source = event.recorded_at_source
+    parts = (
+        '{"actor":',
+        _text({"id": event.actor.id, "role": event.actor.role}),
+        ',"cause":',
+        _position(event.cause),
+        ',"data":',
+        _data(body),
+        ',"id":',
+        _text(event.id),
+        ',"kind":',
+        _text(body.kind.value),
+        ',"occurred_at":',
+        _text(event.occurred_at.text),
+        ',"participant":',
+        _text(event.participant),
+        ',"position":',
+        _position(event.position),
+        ',"previous":',
+        previous_blank(judged_on),
+        ',"protocol":',
+        _text(event.protocol),
+        ',"reason":',
+        _text(event.reason),
+        ',"recorded_at":"',
+        time_blank(instant_text(event.recorded_at)),
+        '"',
+        "" if source is None else f',"recorded_at_source":{_text(source.text)}',
+        f',"schema":{body.schema_version},"source":',
+        _text(event.source),
+        ',"type":',
+        _text(body.type),
+        f',"version":{event.version}}}',
+    )
+    return "".join(parts).encode()
+
+
+def read(stored: Stored, types: Mapping[str, type[Event]]) -> Recorded:
+    """The envelope of a stored event; older schema versions are brought to today's first.
+
+    Raises KeyError for a type that the catalogue does not know, ValidationError for bytes that are
+    no such event: neither was ever written by this program.
+    """
+    name, body = current(stored.topic, stored.body, types)
+    envelope = _reader(types[name]).validate_json(body, context=STORED)
+    return Recorded(
+        body=envelope.data,
+        position=envelope.position,
+        version=envelope.version,
+        occurred_at=envelope.occurred_at,
+        recorded_at=envelope.recorded_at,
+        actor=envelope.actor,
+        participant=envelope.participant,
+        source=envelope.source,
+        id=envelope.id,
+        reason=envelope.reason,
+        recorded_at_source=envelope.recorded_at_source,
+        protocol=envelope.protocol,
+        cause=envelope.cause,
+        previous=envelope.previous,
+        hash=stored.hash,
+    )
+
+
+def instant_text(instant: datetime) -> str:
+    """RFC 3339 in UTC with microseconds: texts of this width sort like the instants."""
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")
+
+
+@lru_cache
+def _reader(cls: type[Event]) -> TypeAdapter[Any]:
+    of_type: Any = _Envelope.__class_getitem__(cls)
+    return TypeAdapter(of_type)
+
+
+def _text(value: object) -> str:
+    try:
+        return orjson.dumps(value).decode()
+    except orjson.JSONEncodeError:
+        raise NotCanonical("a text has a lone surrogate") from None
+
+
+def _position(position: int | None) -> str:
+    if position is None:
+        return "null"
+    return position_blank(position - PROVISIONAL) if position >= PROVISIONAL else str(position)
+
+
+def _data(body: Event) -> str:
+    plain = body.model_dump(mode="json", exclude={"type"}, exclude_none=True)
+    provisional = _checked(plain)
+    try:
+        text = orjson.dumps(plain, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError:
+        raise NotCanonical("a text has a lone surrogate") from None
+    if provisional:
+        text = _STRING_OR_LARGE.sub(_blank, text)
+    return text.decode()
+
+
+def _blank(found: re.Match[bytes]) -> bytes:
+    token = found[0]
+    if token.startswith(b'"') or int(token) <= INTEGER_MAX:
+        return token
+    return position_blank(int(token) - PROVISIONAL).encode()
+
+
+def _checked(value: object) -> bool:
+    """Whether a position is provisional; NotCanonical for what the profile leaves out."""
+    match value:
+        case None | bool() | str():
+            return False
+        case int():
+            if not -INTEGER_MAX <= value < PROVISIONAL + APPEND_EVENTS_MAX:
+                raise NotCanonical("an integer is out of range")
+            return value >= PROVISIONAL
+        case dict():
+            if not all(isinstance(key, str) and key.isascii() for key in value):
+                raise NotCanonical("a key is not ASCII text")
+            return sum(map(_checked, value.values())) > 0
+        case list():
+            return sum(map(_checked, value)) > 0
+        case _:
+            raise NotCanonical(f"{type(value).__name__} has no canonical form")

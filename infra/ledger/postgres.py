@@ -1,0 +1,141 @@
+"""The ledger in PostgreSQL. Its rules stand in the database: see `append_batch`."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, LiteralString
+
+import psycopg
+from psycopg import Connection
+from psycopg_pool import PoolTimeout
+
+from infra.ledger.ledger import PARTICIPANTS_PAGE, Ledger, Wake
+from infra.ledger.notices import Notices
+from infra.ledger.types import Append, Found, Outcome, StoreAway, Stored, bounded
+from infra.ledger.writer import Waiting, Writer
+from infra.postgres.pool import Pool, connect, conninfo_of
+from infra.postgres.statements import load
+
+SQL = load("ledger")
+
+POSITION_MAX = 2**53 - 1
+WRITERS_MAX = 1_000
+
+
+class PostgresLedger(Ledger):
+    """Every study's log in one database; appends by group commit, reads through the pool."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._writers: dict[str, Writer] = {}
+        self._lock = threading.Lock()
+        self._notices = Notices(self._connect)
+
+    async def append(self, study: str, append: Append) -> Outcome:
+        """Append all of it or nothing."""
+        bounded(append)
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Outcome] = loop.create_future()
+        self._writer(study).submit(Waiting(append, future, loop))
+        return await future
+
+    def append_now(self, study: str, append: Append) -> Outcome:
+        """The same for callers without an event loop; it blocks."""
+        bounded(append)
+        future: Future[Outcome] = Future()
+        self._writer(study).submit(Waiting(append, future, None))
+        return future.result()
+
+    def find(self, study: str, source: str, event_id: str) -> Found | None:
+        """Where the event of a (source, id) stands, or None."""
+        rows = self._rows("find", study=study, source=source, event_id=event_id)
+        return Found(*rows[0]) if rows else None
+
+    def stream(
+        self, study: str, stream: str, after: int = 0, up_to: int | None = None
+    ) -> list[Stored]:
+        """A stream's events after a version, up to and with a position of the log."""
+        last = POSITION_MAX if up_to is None else up_to
+        return self._stored("stream", study=study, stream=stream, after=after, up_to=last)
+
+    def part(
+        self, study: str, stream: str, after: int, up_to: int, limit: int, *, backwards: bool
+    ) -> list[Stored]:
+        """At most `limit` of a stream's events after a version, up to and with another."""
+        name = "stream_part_backwards" if backwards else "stream_part"
+        return self._stored(name, study=study, stream=stream, after=after, up_to=up_to, limit=limit)
+
+    def read(self, study: str, after: int, limit: int, up_to: int | None = None) -> list[Stored]:
+        """At most `limit` events after a position, up to and with another, in order."""
+        last = POSITION_MAX if up_to is None else up_to
+        return self._stored("read", study=study, after=after, up_to=last, limit=max(limit, 0))
+
+    def head(self, study: str) -> int:
+        """The position of the last event; 0 when there is none."""
+        rows = self._rows("head", study=study)
+        return int(rows[0][0]) if rows else 0
+
+    def studies(self) -> list[str]:
+        """The studies that have events, by name."""
+        return [row[0] for row in self._rows("studies")]
+
+    def participants(
+        self, study: str, after: str = "", limit: int = PARTICIPANTS_PAGE
+    ) -> list[str]:
+        """Participants that have events, by name, at most `limit` after one."""
+        if limit < 1:
+            return []
+        return [row[0] for row in self._rows("participants", study=study, after=after, limit=limit)]
+
+    def position_at(self, study: str, instant: datetime) -> int:
+        """The last position recorded at or before an instant; 0 when there is none."""
+        return int(self._rows("position_at", study=study, instant=instant)[0][0])
+
+    def listen(self, wake: Wake) -> None:
+        """Be woken when events are appended, by whatever process."""
+        self._notices.listen(wake)
+
+    def close(self) -> None:
+        """Append what is queued, then let go of threads and connections; the pool stays open."""
+        with self._lock:
+            writers = list(self._writers.values())
+        for writer in writers:
+            writer.close()
+        self._notices.close()
+
+    def _writer(self, study: str) -> Writer:
+        writer = self._writers.get(study)
+        if writer is None:
+            with self._lock:
+                if len(self._writers) >= WRITERS_MAX:
+                    raise StoreAway("too many studies are written to by one process")
+                writer = self._writers.setdefault(
+                    study, Writer(study, SQL["append"], self._connect, self._notices.appended)
+                )
+        return writer
+
+    def _connect(self) -> Connection[tuple[Any, ...]]:
+        return connect(conninfo_of(self._pool))
+
+    def _stored(self, name: str, **values: Any) -> list[Stored]:
+        return [
+            Stored(position, stream, version, topic, body, digest.hex())
+            for position, stream, version, topic, body, digest in self._rows(name, **values)
+        ]
+
+    def _rows(self, name: str, **values: Any) -> list[tuple[Any, ...]]:
+        statement: LiteralString = SQL[name]
+        with answering(), self._pool.connection() as connection:
+            return connection.execute(statement, values, binary=True).fetchall()
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """StoreAway instead of the driver's many ways to say that the store does not answer."""
+    try:
+        yield
+    except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:
+        raise StoreAway("the store does not answer") from error

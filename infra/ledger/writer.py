@@ -1,0 +1,210 @@
+"""Leaderless group commit: many callers' appends to one study in one transaction.
+
+While one batch is on its way the next accumulates; there is no timer, so a lone append waits for
+nobody. Several processes may do this on one study: the lock inside the database orders them.
+"""
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, LiteralString
+from uuid import UUID, uuid4
+
+import psycopg
+from psycopg import Connection
+
+from infra.ledger.batch import arguments, outcomes
+from infra.ledger.types import Append, Appended, Outcome, StoreAway, StoreFull
+
+BATCH_EVENTS_MAX = 1_000
+BATCH_BYTES_MAX = 1024 * 1024
+QUEUE_APPENDS_MAX = 10_000
+IDLE_SECONDS = 30.0
+RETRY_SECONDS = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
+"""Waits before each attempt: a store that does not answer within their sum is away."""
+CLOSE_SECONDS = 15.0
+
+DISK_FULL = "53100"
+AWAY = ("08", "53", "57", "58", "40", "55P03", "25006")
+"""SQLSTATEs (or their classes) that say nothing against the append: the store has trouble."""
+
+Settled = tuple["Waiting", "Outcome | Exception"]
+
+
+@dataclass(slots=True)
+class Waiting:
+    """An append in the queue and who waits for it."""
+
+    append: Append
+    future: "asyncio.Future[Outcome] | Future[Outcome]"
+    loop: asyncio.AbstractEventLoop | None
+    token: UUID = field(default_factory=uuid4)
+    """Kept with its events: after a lost connection it tells our own work from another's."""
+
+    def settle(self, outcome: Outcome | Exception) -> None:
+        """Hand over the outcome, unless the caller has gone."""
+        if self.future.done():
+            return
+        if isinstance(outcome, Exception):
+            self.future.set_exception(outcome)
+        else:
+            self.future.set_result(outcome)
+
+
+class Writer:
+    """Appends to one study, from a thread and a connection of its own while there is work."""
+
+    def __init__(
+        self,
+        study: str,
+        statement: LiteralString,
+        connect: Callable[[], Connection[tuple[Any, ...]]],
+        appended: Callable[[str], None],
+    ) -> None:
+        self._study = study
+        self._statement = statement
+        self._connect = connect
+        self._appended = appended
+        self._queue: deque[Waiting] = deque()
+        self._ready = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._connection: Connection[tuple[Any, ...]] | None = None
+        self._closing = False
+
+    def submit(self, waiting: Waiting) -> None:
+        """Queue an append; StoreAway when the queue is full or the ledger is closed."""
+        with self._ready:
+            if self._closing:
+                raise StoreAway("the ledger is closed")
+            if len(self._queue) >= QUEUE_APPENDS_MAX:
+                raise StoreAway("too many appends are waiting")
+            self._queue.append(waiting)
+            if self._thread is None:
+                name = f"ledger-{self._study}"
+                self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+                self._thread.start()
+            else:
+                self._ready.notify()
+
+    def close(self) -> None:
+        """Append what is queued, then end the thread and the connection."""
+        with self._ready:
+            self._closing = True
+            self._ready.notify()
+            thread = self._thread
+        if thread is not None:
+            thread.join(CLOSE_SECONDS)
+
+    def _run(self) -> None:
+        while batch := self._next():
+            settled = self._committed(batch)
+            if any(isinstance(outcome, Appended) for _, outcome in settled):
+                self._appended(self._study)
+            _deliver(settled)
+
+    def _next(self) -> list[Waiting] | None:
+        """The next batch; None when there is nothing to do for a while, or ever."""
+        with self._ready:
+            if not self._queue and not self._closing:
+                self._ready.wait(IDLE_SECONDS)
+            if self._queue:
+                return taken(self._queue)
+            self._thread = None
+        self._disconnect()
+        return None
+
+    def _committed(self, batch: Sequence[Waiting]) -> list[Settled]:
+        """Commit a batch; when the database rejects it as a whole, halve it to find the culprit."""
+        try:
+            return list(zip(batch, self._called(batch), strict=True))
+        except StoreFull as full:
+            return [(waiting, full) for waiting in batch]
+        except StoreAway as away:
+            # Whoever queued meanwhile would wait as long again, and in vain.
+            with self._ready:
+                batch = [*batch, *self._queue]
+                self._queue.clear()
+            return [(waiting, away) for waiting in batch]
+        except psycopg.Error as error:
+            if len(batch) == 1:
+                return [(batch[0], error)]
+            middle = len(batch) // 2
+            return self._committed(batch[:middle]) + self._committed(batch[middle:])
+
+    def _called(self, batch: Sequence[Waiting]) -> list[Outcome]:
+        """One call of the ledger's function, again and again while the store has trouble.
+
+        When the connection is lost the outcome is unknown. The same tokens are sent again: what was
+        committed is found by them and answered as appended, so nothing doubles and nobody is told
+        of a conflict with himself.
+        """
+        appends = [waiting.append for waiting in batch]
+        values = arguments(self._study, [(waiting.token, waiting.append) for waiting in batch])
+        for wait in RETRY_SECONDS:
+            time.sleep(wait)
+            try:
+                if self._connection is None:
+                    self._connection = self._connect()
+                cursor = self._connection.execute(
+                    self._statement, values, prepare=True, binary=True
+                )
+                return outcomes(appends, cursor)
+            except psycopg.Error as error:
+                state = error.sqlstate or ""
+                if state == DISK_FULL:
+                    raise StoreFull("the store's disk is full") from error
+                if state and not state.startswith(AWAY):
+                    raise
+                self._disconnect()
+        raise StoreAway("the store does not answer")
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def taken(queue: "deque[Waiting]") -> list[Waiting]:
+    """Take the next batch off the queue; an event id is in it once, its repetition waits."""
+    batch: list[Waiting] = []
+    held: list[Waiting] = []
+    ids: set[tuple[str | None, str]] = set()
+    events = size = 0
+    while queue:
+        waiting = queue[0]
+        drafts = waiting.append.drafts
+        events += len(drafts)
+        size += sum(len(draft.template) for draft in drafts)
+        if batch and (events > BATCH_EVENTS_MAX or size > BATCH_BYTES_MAX):
+            break
+        queue.popleft()
+        theirs = {(draft.source, draft.event_id) for draft in drafts if draft.event_id is not None}
+        if ids.isdisjoint(theirs):
+            ids |= theirs
+            batch.append(waiting)
+        else:
+            held.append(waiting)
+    queue.extendleft(reversed(held))
+    return batch
+
+
+def _deliver(settled: Sequence[Settled]) -> None:
+    """Hand over outcomes: event loops are woken once per batch, not once per caller."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[Settled]] = {}
+    for waiting, outcome in settled:
+        if waiting.loop is None:
+            waiting.settle(outcome)
+        else:
+            by_loop.setdefault(waiting.loop, []).append((waiting, outcome))
+    for loop, theirs in by_loop.items():
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(_settle, theirs)
+
+
+def _settle(settled: Sequence[Settled]) -> None:
+    for waiting, outcome in settled:
+        waiting.settle(outcome)

@@ -1,0 +1,67 @@
+"""Connections to PostgreSQL: a pool of them, and single ones outside it, all as `cairn_app`.
+
+The URL's own user owns the schema and may change it; the program at work may not. Every connection
+therefore steps down to the application's role before it is used.
+"""
+
+from typing import Any
+
+import psycopg
+from psycopg import Connection
+from psycopg_pool import ConnectionPool
+
+ROLE = "cairn_app"
+POOL_CONNECTIONS = 8
+POOL_WAIT_SECONDS = 5.0
+CONNECT_SECONDS = 5
+STATEMENT_MILLISECONDS = 60_000
+IDLE_IN_TRANSACTION_MILLISECONDS = 10_000
+
+_OPTIONS = (
+    f"-c statement_timeout={STATEMENT_MILLISECONDS}"
+    f" -c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_MILLISECONDS}"
+    " -c timezone=UTC -c search_path=pg_catalog"
+)
+_KEEPALIVE: dict[str, Any] = {
+    "connect_timeout": CONNECT_SECONDS,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "application_name": "cairn",
+}
+
+Pool = ConnectionPool[Connection[tuple[Any, ...]]]
+"""A pool of connections that act as the application's role."""
+
+
+def open_pool(conninfo: str, *, size: int = POOL_CONNECTIONS) -> Pool:
+    """An open pool of at most `size` connections, made when they are needed."""
+    return ConnectionPool(
+        conninfo,
+        kwargs={"options": _OPTIONS, **_KEEPALIVE},
+        configure=_as_application,
+        min_size=1,
+        max_size=size,
+        timeout=POOL_WAIT_SECONDS,
+        check=ConnectionPool.check_connection,
+        name="cairn",
+        open=True,
+    )
+
+
+def conninfo_of(pool: Pool) -> str:
+    """How the pool connects, for connections outside it."""
+    return pool.conninfo if isinstance(pool.conninfo, str) else pool.conninfo()
+
+
+def connect(conninfo: str) -> Connection[tuple[Any, ...]]:
+    """A connection outside the pool, in autocommit; for a writer or a listener that keeps it."""
+    connection = psycopg.connect(conninfo, autocommit=True, options=_OPTIONS, **_KEEPALIVE)
+    _as_application(connection)
+    return connection
+
+
+def _as_application(connection: Connection[tuple[Any, ...]]) -> None:
+    connection.execute(f"SET ROLE {ROLE}")
+    if not connection.autocommit:
+        connection.commit()

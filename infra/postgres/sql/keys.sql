@@ -1,0 +1,11 @@
+-- name: put
+INSERT INTO cairn.participant_key (study, participant, key, wrapped)
+VALUES (%(study)s, %(participant)s, %(key)s, %(wrapped)s)
+ON CONFLICT DO NOTHING;
+
+-- name: get
+SELECT key, wrapped FROM cairn.participant_key
+WHERE study = %(study)s AND participant = %(participant)s;
+
+-- name: destroy
+DELETE FROM cairn.participant_key WHERE study = %(study)s AND participant = %(participant)s;

@@ -1,0 +1,61 @@
+-- The ledger's statements. They run as the application's role.
+
+-- name: append
+SELECT item, outcome, index, position, stream, version, same, hash, body
+FROM cairn.append_batch(
+    %(study)b, %(tokens)b, %(study_versions)b, %(sizes)b, %(names)b, %(stream_of)b, %(streams)b,
+    %(versions)b, %(topics)b, %(sources)b, %(ids)b, %(fingerprints)b, %(judged)b, %(templates)b
+);
+
+-- name: find
+SELECT position, stream, version, fingerprint FROM cairn.event
+WHERE study = %(study)s AND source = %(source)s AND event_id = %(event_id)s;
+
+-- name: stream
+SELECT position, stream, version, topic, body, hash FROM cairn.event
+WHERE study = %(study)s AND stream = %(stream)s AND version > %(after)s AND position <= %(up_to)s
+ORDER BY version;
+
+-- name: stream_part
+SELECT position, stream, version, topic, body, hash FROM cairn.event
+WHERE study = %(study)s AND stream = %(stream)s AND version > %(after)s AND version <= %(up_to)s
+ORDER BY version LIMIT %(limit)s;
+
+-- name: stream_part_backwards
+SELECT position, stream, version, topic, body, hash FROM cairn.event
+WHERE study = %(study)s AND stream = %(stream)s AND version > %(after)s AND version <= %(up_to)s
+ORDER BY version DESC LIMIT %(limit)s;
+
+-- name: read
+SELECT position, stream, version, topic, body, hash FROM cairn.event
+WHERE study = %(study)s AND position > %(after)s AND position <= %(up_to)s
+ORDER BY position LIMIT %(limit)s;
+
+-- name: head
+SELECT position FROM cairn.head WHERE study = %(study)s;
+
+-- name: studies
+SELECT study FROM cairn.head WHERE position > 0 ORDER BY study;
+
+-- name: participants
+-- One index look-up per name, however many events each has.
+WITH RECURSIVE name (stream, n) AS (
+    SELECT (SELECT e.stream FROM cairn.event e
+            WHERE e.study = %(study)s AND e.stream > %(after)s AND e.stream <> '$study'
+            ORDER BY e.stream LIMIT 1), 1
+    UNION ALL
+    SELECT (SELECT e.stream FROM cairn.event e
+            WHERE e.study = %(study)s AND e.stream > name.stream AND e.stream <> '$study'
+            ORDER BY e.stream LIMIT 1), name.n + 1
+    FROM name WHERE name.stream IS NOT NULL AND name.n < %(limit)s
+)
+SELECT stream FROM name WHERE stream IS NOT NULL;
+
+-- name: position_at
+SELECT cairn.position_at(%(study)s, %(instant)s);
+
+-- name: notify
+SELECT pg_notify('cairn_ledger', study) FROM unnest(%(studies)s::text[]) AS study;
+
+-- name: listen
+LISTEN cairn_ledger;
