@@ -18,6 +18,8 @@ DAYS_MAX = 3_660
 COUNT_MAX = 100_000
 LIST_MAX = 1_000
 WORDS_MAX = 5_000
+WORDING_MAX = 20_000
+"""Characters of a criterion's legal wording."""
 
 Days = Annotated[int, Field(ge=0, le=DAYS_MAX)]
 """A length in whole civil days."""
@@ -109,9 +111,9 @@ class Visit(Strict):
 
     code: Code
     name: Term
-    kind: Literal[
-        "screening", "dosing", "follow-up", "end", "early-termination", "unscheduled"
-    ] = "follow-up"
+    kind: Literal["screening", "dosing", "follow-up", "end", "early-termination", "unscheduled"] = (
+        "follow-up"
+    )
     anchor: Literal["dose", "screening"] = "dose"
     day: Annotated[int, Field(ge=-DAYS_MAX, le=DAYS_MAX)] | None = None
     """Days from the anchor (None: not planned by day, as early termination)."""
@@ -153,12 +155,13 @@ class Criterion(Strict):
 
     id: Code
     kind: Literal["inclusion", "exclusion"]
-    text: Text
+    text: Annotated[str, Field(min_length=1, max_length=WORDING_MAX)]
     recheck: bool = False
     """Evaluated again on day 0 before the dose."""
     rule: Rule | None = None
     """None: only an investigator can judge it (an imported text without a rule)."""
-    source: str | None = None
+    source: Code | None = None
+    """One of the protocol's sources."""
 
 
 class Clock(Strict):
@@ -220,9 +223,7 @@ class Toxicity(Strict):
     local_reaction_hours: Annotated[int, Field(ge=0, le=24 * DAYS_MAX)] = 72
     always: Annotated[tuple[Code, ...], Field(strict=False)] = ()
     """Coded categories that always count (anaphylaxis, thromboembolism, ...)."""
-    boundary: Annotated[
-        Bayesian | Pocock | ThreePlusThree | Boin, Field(discriminator="design")
-    ]
+    boundary: Annotated[Bayesian | Pocock | ThreePlusThree | Boin, Field(discriminator="design")]
     halt_grade: Grade = 4
     halt_same_class: Count = 2
     """So many related serious events of one system organ class halt the study."""

@@ -97,18 +97,21 @@ def _as_text(value: object) -> str:
 
 def _pointer(document: object, place: Sequence[int | str], kind: str) -> str:
     """Where in the document the error lies: names that pydantic adds for unions are left out."""
-    node, pointer = document, ""
+    node: Any = document
+    pointer = ""
     for index, token in enumerate(place):
-        if isinstance(node, Mapping) and token in node:
+        if _has(node, token):
             node = node[token]
-        elif isinstance(node, list) and isinstance(token, int) and token < len(node):
-            node = node[token]
+            pointer += f"/{escaped(str(token))}"
         elif index == len(place) - 1 and kind == "missing":
-            return f"{pointer}/{escaped(str(token))}"
-        else:
-            continue
-        pointer += f"/{escaped(str(token))}"
+            pointer += f"/{escaped(str(token))}"
     return pointer
+
+
+def _has(node: object, token: int | str) -> bool:
+    if isinstance(node, Mapping):
+        return token in node
+    return isinstance(node, list) and isinstance(token, int) and 0 <= token < len(node)
 
 
 # --- the rest of a document that has parts of the wrong shape -------------------------------------

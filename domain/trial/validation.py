@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfoNotFoundError
 
 from domain.kernel import Problem
 from domain.trial.overlay import escaped, stands
-from domain.trial.protocol import Entry, Protocol, Visit
+from domain.trial.protocol import Entry, Plausible, Protocol, Visit
 from domain.trial.study import zone_named
 
 Words = Mapping[str, frozenset[str] | None]
@@ -64,7 +64,7 @@ def problems_of(protocol: Protocol, spared: Words | None = None) -> list[Problem
         *_dictionary(protocol),
         *_procedures(protocol, spared),
         *_dose(protocol, spared),
-        *_days(protocol, spared),
+        *_days(protocol),
         *_windows(protocol),
         *_clocks(protocol),
         *_criteria(protocol, spared),
@@ -119,14 +119,16 @@ def _entry(entry: Entry) -> Iterator[tuple[str, str]]:
     for index, unit in enumerate(units[1:]):
         if unit in units[: index + 1]:
             yield f"/units/{index}/unit", "duplicate-unit"
-    plausible = entry.plausible
-    if plausible and plausible.low is not None and plausible.high is not None:
-        if plausible.low > plausible.high:
-            yield "/plausible", "impossible-range"
+    if entry.plausible is not None and _upside_down(entry.plausible):
+        yield "/plausible", "impossible-range"
     for name, members in entry.groups.items():
         for index, member in enumerate(members):
             if member not in entry.items:
                 yield f"/groups/{escaped(name)}/{index}", "unknown-item"
+
+
+def _upside_down(range_: Plausible) -> bool:
+    return range_.low is not None and range_.high is not None and range_.low > range_.high
 
 
 def _procedures(protocol: Protocol, spared: Words) -> Iterator[Problem]:
@@ -164,7 +166,7 @@ def _dose(protocol: Protocol, spared: Words) -> Iterator[Problem]:
             yield Problem(f"/visits/{index}/anchor", "no-dosing-visit")
 
 
-def _days(protocol: Protocol, spared: Words) -> Iterator[Problem]:
+def _days(protocol: Protocol) -> Iterator[Problem]:
     ended = None
     latest: dict[str, int] = {}
     for index, visit in enumerate(protocol.visits):
