@@ -2,7 +2,7 @@
 
 from typing import Protocol as Shape
 
-from infra.postgres.pool import Pool
+from infra.postgres.pool import Pool, borrowed
 from infra.postgres.statements import load
 
 SQL = load("documents")
@@ -42,11 +42,11 @@ class PostgresDocuments:
     def put(self, study: str, sha256: str, body: bytes) -> None:
         """Keep a document. It is committed before the event that names it is appended: after a
         crash between the two there is a document that nothing names, never the reverse."""
-        with self._pool.connection() as connection:
+        with borrowed(self._pool) as connection:
             connection.execute(SQL["put"], {"study": study, "sha256": sha256, "body": body})
 
     def get(self, study: str, sha256: str) -> bytes | None:
         """The document, or None."""
-        with self._pool.connection() as connection:
+        with borrowed(self._pool) as connection:
             row = connection.execute(SQL["get"], {"study": study, "sha256": sha256}).fetchone()
         return bytes(row[0]) if row else None

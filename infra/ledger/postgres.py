@@ -2,21 +2,17 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, LiteralString
 
-import psycopg
 from psycopg import Connection
-from psycopg_pool import PoolTimeout
 
 from infra.ledger.ledger import PARTICIPANTS_PAGE, Ledger, Wake
 from infra.ledger.notices import Notices
 from infra.ledger.types import Append, Found, Outcome, StoreAway, Stored, bounded
 from infra.ledger.writer import Waiting, Writer
-from infra.postgres.pool import Pool, connect, conninfo_of
+from infra.postgres.pool import Pool, borrowed, connect, conninfo_of
 from infra.postgres.statements import load
 
 SQL = load("ledger")
@@ -128,14 +124,5 @@ class PostgresLedger(Ledger):
 
     def _rows(self, name: str, **values: Any) -> list[tuple[Any, ...]]:
         statement: LiteralString = SQL[name]
-        with answering(), self._pool.connection() as connection:
+        with borrowed(self._pool) as connection:
             return connection.execute(statement, values, binary=True).fetchall()
-
-
-@contextmanager
-def answering() -> Iterator[None]:
-    """StoreAway instead of the driver's many ways to say that the store does not answer."""
-    try:
-        yield
-    except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:
-        raise StoreAway("the store does not answer") from error

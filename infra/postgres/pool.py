@@ -4,11 +4,15 @@ The URL's own user owns the schema and may change it; the program at work may no
 therefore steps down to the application's role before it is used.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
 from psycopg import Connection
-from psycopg_pool import ConnectionPool
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from infra.ledger.types import StoreAway
 
 ROLE = "cairn_app"
 POOL_CONNECTIONS = 8
@@ -52,6 +56,19 @@ def open_pool(conninfo: str, *, size: int = POOL_CONNECTIONS) -> Pool:
 def conninfo_of(pool: Pool) -> str:
     """How the pool connects, for connections outside it."""
     return pool.conninfo if isinstance(pool.conninfo, str) else pool.conninfo()
+
+
+@contextmanager
+def borrowed(pool: Pool) -> Iterator[Connection[tuple[Any, ...]]]:
+    """A connection of the pool, in a transaction that commits at the end.
+
+    Raises StoreAway instead of the driver's many ways to say that the store does not answer.
+    """
+    try:
+        with pool.connection() as connection:
+            yield connection
+    except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:
+        raise StoreAway("the store does not answer") from error
 
 
 def connect(conninfo: str) -> Connection[tuple[Any, ...]]:

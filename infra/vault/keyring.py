@@ -19,6 +19,11 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.keywrap import aes_key_unwrap, aes_key_wrap
 
 from domain.kernel import Sealed
+from infra.ledger.types import StoreAway
+from infra.postgres.pool import Pool, borrowed
+from infra.postgres.statements import load
+
+SQL = load("keys")
 
 NONCE_BYTES = 12
 KEYS_CACHED_MAX = 50_000
@@ -54,6 +59,40 @@ class MemoryKeyStore:
     def destroy(self, study: str, participant: str) -> None:
         """Forget the key."""
         self._keys.pop((study, participant), None)
+
+
+class PostgresKeyStore:
+    """Wrapped keys in the ledger's database; the key that wraps them is not there."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    def get(self, study: str, participant: str) -> tuple[str, bytes] | None:
+        """The participant's key id and wrapped key, or None."""
+        values = {"study": study, "participant": participant}
+        with borrowed(self._pool) as connection:
+            row = connection.execute(SQL["get"], values).fetchone()
+        return (row[0], bytes(row[1])) if row else None
+
+    def put(self, study: str, participant: str, key: str, wrapped: bytes) -> tuple[str, bytes]:
+        """Keep a wrapped key unless there is one; the one that is kept is returned.
+
+        It is committed before anything sealed under it is appended: after a crash between the two
+        there is a key that nothing needs, never the reverse. StoreAway when the
+        key cannot be kept.
+        """
+        values = {"study": study, "participant": participant, "key": key, "wrapped": wrapped}
+        with borrowed(self._pool) as connection:
+            connection.execute(SQL["put"], values)
+        kept = self.get(study, participant)
+        if kept is None:
+            raise StoreAway("the key was destroyed meanwhile")
+        return kept
+
+    def destroy(self, study: str, participant: str) -> None:
+        """Forget the key; what it sealed cannot be read again."""
+        with borrowed(self._pool) as connection:
+            connection.execute(SQL["destroy"], {"study": study, "participant": participant})
 
 
 def wrapping_key(path: Path) -> bytes:
@@ -149,4 +188,4 @@ class KeyRing:
 
 
 def _bound(study: str, participant: str, field: str) -> bytes:
-    return "|".join((study, participant, field)).encode()
+    return f"{study}|{participant}|{field}".encode()
