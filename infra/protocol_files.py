@@ -54,10 +54,10 @@ def write(document: object, form: Format) -> bytes:
     """The text of plain objects; reading it again gives them back."""
     if form == "json":
         return json.dumps(document, ensure_ascii=False, indent=2).encode() + b"\n"
-    text = yaml.dump(
+    text: str = yaml.dump(
         document, Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=100, indent=2
     )
-    return cast(str, text).encode()
+    return text.encode()
 
 
 @lru_cache(maxsize=8)
@@ -164,8 +164,9 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-def _line(node: yaml.Node) -> str:
-    return f"line {node.start_mark.line + 1}"
+def _line(part: yaml.Node | yaml.Event) -> str:
+    mark = part.start_mark
+    return f"line {mark.line + 1}" if mark is not None else "at an unknown line"
 
 
 def _construct_map(loader: _Loader, node: yaml.Node) -> dict[Hashable, Any]:
@@ -221,7 +222,7 @@ def _check_events(text: str) -> None:
     """Bound what the text unfolds into before anything is built from it."""
     depth = nodes = documents = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        line = f"line {event.start_mark.line + 1}"
+        line = _line(event)
         match event:
             case yaml.AliasEvent():
                 raise Unreadable(f"aliases are not read, {line}")

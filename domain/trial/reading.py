@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from domain.kernel import Problem
 from domain.trial.overlay import NAMED_BY, escaped
 from domain.trial.protocol import Protocol
-from domain.trial.validation import Words, problems_of
+from domain.trial.validation import problems_of
 
 PROBLEMS_MAX = 200
 """More problems than this are not listed: the document is of another kind."""
@@ -82,11 +82,16 @@ def _shaped(document: Mapping[str, Any]) -> Protocol | list[Problem]:
         return Protocol.model_validate_json(json.dumps(document, default=_as_text))
     except ValidationError as error:
         return [
-            Problem(_pointer(document, one["loc"], one["type"]), one["type"].replace("_", "-"))
+            Problem(_pointer(document, one["loc"], one["type"]), shape_rule(one["type"]))
             for one in error.errors(include_url=False, include_input=False, include_context=False)
         ]
     except (TypeError, ValueError):
         return [Problem("", "not-plain-data")]
+
+
+def shape_rule(kind: str) -> str:
+    """The name of a rule of shape, by the kind of validation error."""
+    return "required" if kind == "missing" else kind.replace("_", "-")
 
 
 def _as_text(value: object) -> str:
@@ -122,7 +127,7 @@ class _Aside:
     """Parts set aside: what remains, the names they would have defined, where the rest stood."""
 
     remaining: dict[str, Any]
-    words: Words = field(default_factory=dict)
+    words: dict[str, frozenset[str] | None] = field(default_factory=dict)
     indices: dict[str, list[int]] = field(default_factory=dict)
 
 

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from domain.kernel import Problem
 from domain.trial.overlay import escaped
 from domain.trial.protocol import Protocol
-from domain.trial.reading import read
+from domain.trial.reading import read, shape_rule
 from domain.trial.usdm.document import Definition, Design, Encounter, Timeline, Version
 from domain.trial.usdm.leftovers import left_out
 from domain.trial.usdm.timing import Placed, placed
@@ -46,7 +46,7 @@ def imported(
         definition = Definition.model_validate(document)
     except ValidationError as error:
         return [
-            Problem("".join(f"/{escaped(str(t))}" for t in one["loc"]), _rule(one["type"]))
+            Problem("".join(f"/{escaped(str(t))}" for t in one["loc"]), shape_rule(one["type"]))
             for one in error.errors(include_url=False, include_input=False, include_context=False)
         ]
     assert isinstance(document, Mapping)
@@ -59,10 +59,6 @@ def imported(
         return Imported(found, left_out(document, definition, found))
     wrong = [] if isinstance(found, Protocol) else found
     return drawn.problems + [Problem(drawn.origin(one.pointer), one.rule) for one in wrong]
-
-
-def _rule(kind: str) -> str:
-    return kind.replace("_", "-")
 
 
 @dataclass(slots=True)
