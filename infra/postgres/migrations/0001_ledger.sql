@@ -2,10 +2,12 @@
 
 DO $$
 BEGIN
-    CREATE ROLE cairn_app NOLOGIN;
+    -- The server's other databases share the role; an administrator may have made it before us.
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'cairn_app') THEN
+        CREATE ROLE cairn_app NOLOGIN;
+    END IF;
 EXCEPTION
-    -- Another database of this server has it already, or is creating it right now.
-    WHEN duplicate_object OR unique_violation THEN NULL;
+    WHEN duplicate_object OR unique_violation THEN NULL; -- made by another just now
 END $$;
 DO $$
 BEGIN
