@@ -221,10 +221,15 @@ class Toxicity(Strict):
     laboratory_days: Days = 7
     """A grade 3 laboratory event counts when it lasts longer than this."""
     local_reaction_hours: Annotated[int, Field(ge=0, le=24 * DAYS_MAX)] = 72
+    local_reactions: Annotated[tuple[Code, ...], Field(strict=False)] = ()
+    """Words of the terms of local reactions: `injection-site` is in `injection-site-pain`."""
     always: Annotated[tuple[Code, ...], Field(strict=False)] = ()
-    """Coded categories that always count (anaphylaxis, thromboembolism, ...)."""
+    """Categories that always count (anaphylaxis, thromboembolism, ...), by code or by term."""
     boundary: Annotated[Bayesian | Pocock | ThreePlusThree | Boin, Field(discriminator="design")]
     halt_grade: Grade = 4
+    """At or above this grade, or fatal, one event that is at least possibly related halts."""
+    halt_always: Annotated[tuple[Code, ...], Field(strict=False)] = ()
+    """Categories of which one event after the dose halts the study, whatever its grade."""
     halt_same_class: Count = 2
     """So many related serious events of one system organ class halt the study."""
 

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from domain.kernel import Problem
 from domain.trial.overlay import NAMED_BY, escaped
 from domain.trial.protocol import Protocol
-from domain.trial.validation import problems_of
+from domain.trial.validation import problems_of, repeated_names
 
 PROBLEMS_MAX = 200
 """More problems than this are not listed: the document is of another kind."""
@@ -32,6 +32,7 @@ def read(
     if not isinstance(document, Mapping):
         return [Problem("", "not-an-object")]
     problems, document = _addressed(document, study, version)
+    problems += repeated_names(document)
     found = _shaped(document)
     if isinstance(found, Protocol):
         problems += problems_of(found)

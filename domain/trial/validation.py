@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 from types import MappingProxyType
+from typing import Any
 from zoneinfo import ZoneInfoNotFoundError
 
 from domain.kernel import Problem
-from domain.trial.overlay import escaped, stands
+from domain.trial.overlay import NAMED_BY, escaped, stands
 from domain.trial.protocol import Entry, Plausible, Protocol, Visit
 from domain.trial.study import zone_named
 
@@ -59,7 +60,6 @@ def problems_of(protocol: Protocol, spared: Words | None = None) -> list[Problem
     """Everything that is wrong with the protocol; `spared` names count as defined."""
     spared = spared or {}
     return [
-        *_names(protocol),
         *_settings(protocol),
         *_dictionary(protocol),
         *_procedures(protocol, spared),
@@ -79,19 +79,18 @@ def _known(name: str, defined: Iterable[str], part: str, spared: Words) -> bool:
     return others is None or name in others
 
 
-def _names(protocol: Protocol) -> Iterator[Problem]:
-    yield from _repeated("visits", "code", [visit.code for visit in protocol.visits])
-    yield from _repeated("criteria", "id", [one.id for one in protocol.criteria])
-    yield from _repeated("clocks", "clock", [clock.clock for clock in protocol.clocks])
-    yield from _repeated("steroids", "name", [steroid.name for steroid in protocol.steroids])
-
-
-def _repeated(part: str, field: str, names: list[str]) -> Iterator[Problem]:
-    seen: set[str] = set()
-    for index, name in enumerate(names):
-        if name in seen:
-            yield Problem(f"/{part}/{index}/{field}", "duplicate-code")
-        seen.add(name)
+def repeated_names(document: Mapping[str, Any]) -> Iterator[Problem]:
+    """Names that stand twice in a list of the document, whatever else is wrong with its items."""
+    for part, field in NAMED_BY.items():
+        items = document.get(part)
+        seen: set[str] = set()
+        for index, item in enumerate(items if isinstance(items, list) else ()):
+            name = item.get(field) if isinstance(item, Mapping) else None
+            if not isinstance(name, str):
+                continue
+            if name in seen:
+                yield Problem(f"/{part}/{index}/{field}", "duplicate-code")
+            seen.add(name)
 
 
 def _settings(protocol: Protocol) -> Iterator[Problem]:

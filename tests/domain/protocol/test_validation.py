@@ -1,0 +1,168 @@
+"""Each way to break the built-in protocol is named, with its place."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from domain.kernel import Problem
+from domain.trial.protocol import Protocol
+from domain.trial.reading import plain, read
+from domain.trial.validation import RULES
+from tests.domain.protocol.documents import GONE, changed, lk
+
+LATER = {"code": "V12", "name": "Day 200", "day": 200}
+
+# The visits by index: 0 V0, 1 V1, 2 V2 ... 11 V11, 12 ET, 13 UNS.
+# place of the edit, value there, place of the problem, rule
+BREAKS: list[tuple[str, Any, str, str]] = [
+    ("/visits/1/procedures/0", "sf-63", "/visits/1/procedures/0", "unknown-procedure"),
+    ("/visits/1/procedures/-", "sf-36", "/visits/1/procedures/23", "duplicate-code"),
+    ("/visits/3/code", "V2", "/visits/3/code", "duplicate-code"),
+    ("/visits/4/after", 4, "/visits/5", "overlapping-windows"),
+    ("/visits/5/day", 9, "/visits/5", "overlapping-windows"),
+    ("/visits/5/day", 7, "/visits/5/day", "visits-out-of-order"),
+    ("/visits/6/day", GONE, "/visits/6/day", "visit-without-day"),
+    ("/visits/12/day", 5, "/visits/12/day", "unplanned-visit-with-day"),
+    ("/visits/1/day", 1, "/visits/1/day", "not-day-0"),
+    ("/visits/1/after", 1, "/visits/1/day", "not-day-0"),
+    ("/visits/2/kind", "dosing", "/visits/2/kind", "several-dosing-visits"),
+    ("/visits/7/kind", "end", "/visits/11/kind", "several-end-visits"),
+    ("/visits/11/kind", "follow-up", "", ""),
+    ("/visits/12", LATER, "/visits/11/kind", "end-visit-not-last"),
+    ("/visits/1/kind", "follow-up", "/visits/2/anchor", "no-dosing-visit"),
+    ("/visits/6/after_previous", 21, "/visits/6/after_previous", "impossible-window"),
+    ("/visits/6/after_previous", 20, "", ""),
+    ("/visits/0/after_previous", 1, "/visits/0/after_previous", "no-previous-visit"),
+    ("/visits/9/windowed", False, "/visits/9/windowed", "impossible-window"),
+    ("/visits/9/before", -1, "/visits/9/before", "greater-than-equal"),
+    ("/visits/9/kind", "follow up", "/visits/9/kind", "literal-error"),
+    ("/visits/9/colour", "red", "/visits/9/colour", "extra-forbidden"),
+    ("/dose/visit", "V99", "/dose/visit", "unknown-visit"),
+    ("/dose/visit", "V2", "/dose/visit", "not-a-dosing-visit"),
+    ("/dose/unit", GONE, "/dose/amount", "dose-amount-without-unit"),
+    ("/dose/amount", "0", "/dose/amount", "greater-than"),
+    ("/clocks/0/hours", GONE, "/clocks/0", "clock-without-limit"),
+    ("/clocks/0/days", 1, "/clocks/0", "clock-with-two-limits"),
+    ("/clocks/1/days", 0, "/clocks/1/days", "greater-than-equal"),
+    ("/clocks/2/clock", "sponsor-7-day", "/clocks/2/clock", "duplicate-code"),
+    ("/criteria/3/id", "I3", "/criteria/3/id", "duplicate-code"),
+    ("/criteria/3/source", "hearsay", "/criteria/3/source", "unknown-source"),
+    ("/criteria/3/text", "", "/criteria/3/text", "string-too-short"),
+    (
+        "/settings/sponsor_timezone",
+        "Mars/Olympus",
+        "/settings/sponsor_timezone",
+        "unknown-time-zone",
+    ),
+    ("/dictionary/weight/unit", GONE, "/dictionary/weight", "quantity-without-unit"),
+    ("/dictionary/weight/units/0/unit", "kg", "/dictionary/weight/units/0/unit", "duplicate-unit"),
+    ("/dictionary/weight/units/0/factor", "0", "/dictionary/weight/units/0/factor", "greater-than"),
+    ("/dictionary/weight/plausible/low", "301", "/dictionary/weight/plausible", "impossible-range"),
+    ("/dictionary/weight/loinc", "29463", "/dictionary/weight/loinc", "string-pattern-mismatch"),
+    (
+        "/dictionary/slicc-2012/groups/clinical/0",
+        "rash",
+        "/dictionary/slicc-2012/groups/clinical/0",
+        "unknown-item",
+    ),
+    ("/dictionary/sledai-2k/items", {}, "/dictionary/sledai-2k", "no-items"),
+    ("/steroids/1/name", "cortisone", "/steroids/1/name", "duplicate-code"),
+    ("/toxicity/boundary/theta", "1", "/toxicity/boundary/theta", "less-than"),
+    ("/study", GONE, "/study", "required"),
+    ("/title", 7, "/title", "string-type"),
+]
+IDS = [f"{place} = {value if value is not GONE else 'gone'}" for place, value, _, _ in BREAKS]
+
+
+def found(document: Any) -> list[Problem]:
+    whole = read(document)
+    return [] if isinstance(whole, Protocol) else whole
+
+
+@pytest.mark.parametrize(("place", "value", "pointer", "rule"), BREAKS, ids=IDS)
+def test_a_break_is_named_with_its_place(place: str, value: Any, pointer: str, rule: str) -> None:
+    named = [(one.pointer, one.rule) for one in found(changed(lk(), {place: value}))]
+    assert ((pointer, rule) in named) if rule else named == []
+
+
+def test_an_assumption_for_a_place_that_does_not_exist_is_named() -> None:
+    document = lk()
+    document["assumptions"]["/visits/V99/day"] = "because"
+    assert found(document) == [Problem("/assumptions/~1visits~1V99~1day", "dangling-assumption")]
+
+
+def part_of(place: str) -> tuple[str, ...]:
+    """What two breaks must not share, lest one hides or undoes the other."""
+    head, *rest = place.split("/")[1:]
+    if head in ("visits", "dose"):
+        return ("schedule",)
+    return (head,) if head == "clocks" else (head, *rest[:1])
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.sampled_from(BREAKS), unique_by=lambda row: part_of(row[0]), max_size=10))
+def test_several_breaks_are_all_named_at_once(rows: list[tuple[str, Any, str, str]]) -> None:
+    edits = {place: value for place, value, _, _ in rows}
+    named = {(one.pointer, one.rule) for one in found(changed(lk(), edits))}
+    expected = {(pointer, rule) for _, _, pointer, rule in rows if rule}
+    assert named >= expected
+    assert bool(named) == bool(expected)
+
+
+def test_every_rule_is_explained_and_every_explanation_is_of_a_rule_that_is_tested() -> None:
+    elsewhere = {
+        "another-study-than-addressed",
+        "another-version-than-addressed",
+        "dangling-assumption",
+    }
+    assert set(RULES) - elsewhere <= {rule for _, _, _, rule in BREAKS}
+
+
+def test_a_part_of_the_wrong_shape_does_not_hide_what_is_wrong_elsewhere() -> None:
+    document = changed(
+        lk(),
+        {
+            "/visits/2/day": "one",
+            "/visits/6/procedures/0": "sf-63",
+            "/dictionary/weight/kind": "heavy",
+            "/clocks/0/hours": GONE,
+        },
+    )
+    assert [(one.pointer, one.rule) for one in found(document)] == [
+        ("/clocks/0", "clock-without-limit"),
+        ("/dictionary/weight/kind", "literal-error"),
+        ("/visits/2/day", "int-type"),
+        ("/visits/6/procedures/0", "unknown-procedure"),
+    ]
+
+
+def test_what_a_broken_part_would_define_is_not_missed_elsewhere() -> None:
+    document = changed(lk(), {"/procedures/sf-36/name": 7, "/visits/1/before": "x"})
+    assert {one.pointer for one in found(document)} == {
+        "/procedures/sf-36/name",
+        "/visits/1/before",
+    }
+
+
+@pytest.mark.parametrize("document", [None, [], "text", 7, {"visits": 3}])
+def test_what_is_no_protocol_at_all_is_said_to_be_none(document: Any) -> None:
+    assert found(document)
+
+
+def test_reading_is_undone_by_writing() -> None:
+    whole = read(lk())
+    assert isinstance(whole, Protocol)
+    assert plain(whole) == lk()
+
+
+def test_the_address_must_agree_with_the_document() -> None:
+    assert read(lk(), study="OTHER", version="2.1") == [
+        Problem("/study", "another-study-than-addressed"),
+        Problem("/version", "another-version-than-addressed"),
+    ]
+    short = {"title": "T"}
+    whole = read(short, study="S", version="1")
+    assert isinstance(whole, Protocol)
+    assert (whole.study, whole.version) == ("S", "1")
