@@ -326,6 +326,11 @@ def _socket_folder(data: Path, identity: Identity) -> Path:
     if folder.is_symlink() or found.st_uid not in ours or found.st_mode & 0o077:
         raise Unavailable(f"{folder} is not private to this user")
     identity.own(folder)
+    # We own the data folder, so these are a dead server's, or one's that is about to be stopped.
+    # Left there, the lock may name a pid that was given to another process, which PostgreSQL
+    # would respect, and through the socket we would take the old server for the new one.
+    for left in (SOCKET, f"{SOCKET}.lock"):
+        (folder / left).unlink(missing_ok=True)
     return folder
 
 

@@ -44,6 +44,8 @@ OWNER_POLL_SECONDS = 1.0
 LOCK_POLL_SECONDS = 0.02
 RETRY_SECONDS = 0.2
 PR_SET_PDEATHSIG = 1
+STATUS_LINE = 7
+"""Of postmaster.pid, counted from 0."""
 
 
 def main(arguments: list[str]) -> int:
@@ -103,7 +105,7 @@ class Keeper:
                 asked = True
             if not self._sleep(LOCK_POLL_SECONDS):
                 return False
-        self._remove_stale_pid_files()
+        self._remove_stale_pid_file()
         os.close(lock)
         return True
 
@@ -111,14 +113,14 @@ class Keeper:
         """Run the command until asked to stop; begin again when it dies."""
         failures = 0
         while (lock := self._await_lock()) is not None:
-            self._remove_stale_pid_files()
+            self._remove_stale_pid_file()
             process = subprocess.Popen(command, pass_fds=(lock,), preexec_fn=_die_with(os.getpid()))
             os.close(lock)
             while process.poll() is None:
                 if not self._sleep(None):
                     _stop(process)
                     return 0
-            failures = 0 if self._was_ready() else failures + 1
+            failures = 0 if self._was_ready(process.pid) else failures + 1
             if failures >= FAILURES_MAX:
                 return EXIT_FAILED
             if failures and not self._sleep(RETRY_SECONDS * failures):
@@ -161,8 +163,8 @@ class Keeper:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, how)
 
-    def _remove_stale_pid_files(self) -> None:
-        """Pid files that no PostgreSQL of ours can stand behind, as we hold the lock.
+    def _remove_stale_pid_file(self) -> None:
+        """A pid file that no PostgreSQL of ours can stand behind, as we hold the lock.
 
         Left alone, one whose number has since been given to another process (usual after a
         restart of a container) would keep PostgreSQL from starting for ever.
@@ -170,17 +172,15 @@ class Keeper:
         pid_file = self.folder / CLUSTER / "postmaster.pid"
         process = _process_in(pid_file)
         if process is None or not _serves(process, self.folder / CLUSTER):
-            sockets = self.folder.glob("run/.s.PGSQL.*.lock")
-            for stale in (pid_file, *sockets):
-                stale.unlink(missing_ok=True)
+            pid_file.unlink(missing_ok=True)
 
-    def _was_ready(self) -> bool:
-        """Whether the PostgreSQL that just ended had been open for connections."""
-        try:
-            lines = (self.folder / CLUSTER / "postmaster.pid").read_text().splitlines()
-        except FileNotFoundError:
+    def _was_ready(self, process: int) -> bool:
+        """Whether the PostgreSQL that just died had been open for connections."""
+        pid_file = self.folder / CLUSTER / "postmaster.pid"
+        if _process_in(pid_file) != process:
             return False
-        return len(lines) > 7 and lines[7].strip() == "ready"
+        status = pid_file.read_text().split("\n")[STATUS_LINE : STATUS_LINE + 1]
+        return [line.strip() for line in status] == ["ready"]
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:
