@@ -141,6 +141,8 @@ class Recorded:
     previous: str | None = None
     """Leaf hash (hex) of the stream's event before."""
     hash: str = ""
+    corrected_by: int | None = None
+    """Set while folding: the position of the correction whose data stands here."""
 
     @property
     def kind(self) -> Kind:
@@ -151,10 +153,6 @@ class Recorded:
     def type(self) -> str:
         """The event's type, kebab-case."""
         return self.body.type
-
-
-    corrected_by: int | None = None
-    """Set while folding: the position of the correction whose data stands here."""
 
 
 BodyT = TypeVar("BodyT", bound=Event)
@@ -183,7 +181,7 @@ class Noted(Generic[BodyT]):
         by = self.recorded.corrected_by
         return (self.position,) if by is None else (self.position, by)
 
-    def rank(self) -> tuple[object, ...]:
+    def rank(self) -> tuple[datetime, str, str, str, str, str]:
         """The place in effective time; the same in whatever order the facts arrived."""
         recorded = self.recorded
         moment = recorded.occurred_at
@@ -196,15 +194,20 @@ class Noted(Generic[BodyT]):
             recorded.id or "",
         )
 
+    def after(self, other: "Noted[Any]") -> bool:
+        """Whether it comes later than the other in effective time."""
+        mine, others = self.when.earliest(), other.when.earliest()
+        return mine > others if mine != others else self.rank() > other.rank()
+
 
 def joined(
     facts: tuple[Noted[BodyT], ...], body: BodyT, recorded: Recorded
 ) -> tuple[Noted[BodyT], ...]:
     """The facts with one more, in the order of effective time (not of arrival)."""
     one = Noted(body, recorded)
-    if not facts or facts[-1].rank() <= one.rank():  # type: ignore[operator]
+    if not facts or not facts[-1].after(one):
         return (*facts, one)
-    return tuple(sorted((*facts, one), key=Noted.rank))  # type: ignore[arg-type]
+    return tuple(sorted((*facts, one), key=Noted.rank))
 
 
 def cited(*facts: Noted[Any] | None) -> tuple[int, ...]:
@@ -231,6 +234,9 @@ class Refusal(Exception):
         self.rule = rule
         self.detail = detail
         self.blocked_by = blocked_by
+        self.participant: str | None = None
+        self.index: int | None = None
+        """Which of several events proposed together for the participant, where that is known."""
 
 
 class Refused(Refusal):

@@ -7,7 +7,7 @@ from datetime import datetime
 from domain import admit as judge
 from domain.journey.oversight import Corrected
 from domain.journey.referral import Referred
-from domain.kernel import PROVISIONAL, Conclusion, Decision, Event, Proposed
+from domain.kernel import PROVISIONAL, Conclusion, Decision, Event, Proposed, Refusal
 from domain.participant import Participant
 from domain.time import When
 from domain.trial import study as studies
@@ -49,7 +49,7 @@ class Judging:
             matches(terms, before.version)
             _names_its_version(trial, before, group, terms)
             wanted = [self._wanted(study, before, posted, terms) for posted in group.posted]
-            admitted = judge.admit(trial, before, wanted, strict=terms.strict, first=first)
+            admitted = _admitted(trial, before, wanted, terms, first)
             for event in admitted.study:
                 trial = studies.evolve(trial, event, {})
             first += len(admitted.events)
@@ -100,6 +100,27 @@ class Judging:
                 birth = birth_of(self._keys, study, before, now_reads)
                 body = resealed(self._keys, study, before.id, body, now_reads)
         return replace(self.proposed(posted, terms, before.id, birth), body=body)
+
+
+def _admitted(
+    trial: Trial, before: Participant, wanted: Sequence[Proposed], terms: Terms, first: int
+) -> judge.Admitted:
+    try:
+        return judge.admit(trial, before, wanted, strict=terms.strict, first=first)
+    except Refusal as refusal:
+        refusal.participant = before.id
+        refusal.index = _index_of(trial, before, wanted, terms)
+        raise
+
+
+def _index_of(trial: Trial, before: Participant, wanted: Sequence[Proposed], terms: Terms) -> int:
+    """Which of the events is refused: the last of the shortest refused beginning."""
+    for count in range(1, len(wanted)):
+        try:
+            judge.admit(trial, before, wanted[:count], strict=terms.strict)
+        except Refusal:
+            return count - 1
+    return len(wanted) - 1
 
 
 def matches(terms: Terms, version: int) -> None:

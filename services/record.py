@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from domain import admit as judge
-from domain.kernel import Decision, Impossible, Proposed, Refused
+from domain.kernel import Decision, Proposed, Refusal
 from domain.participant import Participant
 from domain.trial.study import Trial
 from infra.ledger.ledger import Ledger
@@ -27,7 +27,7 @@ from infra.vault.keyring import KeyRing
 from services.door import Posted
 from services.drafting import Judged, answers_of, append_of, drafts_of
 from services.judging import Judging, matches
-from services.repeats import Repeats
+from services.repeats import Repeats, Sifted
 from services.state import HotState, NotFound
 from services.terms import (
     Answer,
@@ -201,11 +201,13 @@ class Recording:
             return [await self._repeats.completed(study, one, None) for one in sifted]
         try:
             judged = await self._judged(study, trial, new, states, terms)
-        except (Refused, Impossible, NotFound, PreconditionFailed, PreconditionRequired):
+        except (Refusal, NotFound, PreconditionFailed, PreconditionRequired) as error:
             # The hot state may be behind another process: only a judgement on the newest counts.
-            if fresh:
-                raise
-            return None
+            if not fresh:
+                return None
+            if isinstance(error, Refusal):
+                _place(error, sifted)
+            raise
         append = self._append_of(trial, judged, new, terms, attempt)
         outcome = await self._append(study, append)
         match outcome:
@@ -274,3 +276,10 @@ class Recording:
         if isinstance(outcome, Appended):
             self.hot.appended(study, outcome.stored)
         return outcome
+
+
+def _place(refusal: Refusal, sifted: Sequence[Sifted]) -> None:
+    """Name the refused event by its place among all that were posted, known ones included."""
+    for one in sifted:
+        if one.participant == refusal.participant and refusal.index is not None:
+            refusal.index = one.places.index(refusal.index)

@@ -91,15 +91,24 @@ class HotState:
 
     def as_of(self, study: str, name: str, position: int) -> tuple[Trial, Participant]:
         """The study and the participant as they were known at a position of the log."""
+        trial = self.trial_as_of(study, position)
+        history = self.history(study, name, position)
+        if not history:
+            raise NotFound("participant")
+        return trial, journey.replay(name, map(recorded, history))
+
+    def trial_as_of(self, study: str, position: int) -> Trial:
+        """The study as it was known at a position of the log; NotFound before its registration."""
         trial = Trial(study)
         for stored in self._ledger.stream(study, STUDY_STREAM, 0, position):
             trial = self._evolved(trial, recorded(stored))
         if trial.registered is None:
             raise NotFound("study")
-        history = self._ledger.stream(study, name, 0, position)
-        if not history:
-            raise NotFound("participant")
-        return trial, journey.replay(name, map(recorded, history))
+        return trial
+
+    def history(self, study: str, name: str, up_to: int | None = None) -> list[Stored]:
+        """A participant's events as the ledger has them, up to and with a position of the log."""
+        return self._ledger.stream(study, name, 0, up_to)
 
     def protocol(self, study: str, sha256: str) -> Protocol:
         """A published protocol by its address."""

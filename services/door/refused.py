@@ -60,6 +60,14 @@ def problems_of(error: ValidationError, prefix: str = "") -> list[Problem]:
     ]
 
 
+def problems_of_request(errors: Sequence[Any]) -> list[dict[str, str]]:
+    """What is wrong with a request's parameters, as places (`/query/limit`) and rules."""
+    return [
+        {"pointer": pointer(error["loc"]), "rule": error["type"].replace("_", "-")}
+        for error in errors[:PROBLEMS_MAX]
+    ]
+
+
 def _problem(error: Any, prefix: str) -> Problem:
     where, rule = [*error["loc"]], error["type"]
     if rule == "protected":

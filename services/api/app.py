@@ -1,0 +1,74 @@
+"""The application: routes, what becomes of errors, and what is measured around every request."""
+
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from services.api import audit, events, health, openapi, studies
+from services.api.errors import OURS, problem_of
+from services.api.feed import Feeds
+from services.api.gate import Gate
+from services.api.replies import problem_reply
+from services.api.watched import Measures, Watched
+from services.bootstrap import Cairn
+from services.door.refused import problems_of_request
+from services.problems import answered
+
+PREFIX = "/v1"
+
+
+def create_app(cairn: Cairn) -> FastAPI:
+    """The REST interface of an open Cairn; whoever opened it closes it."""
+    app = FastAPI(
+        title="Cairn",
+        version=version("cairn-trial"),
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=_operation_id,
+        telemetry={"tracing": False, "metrics": False},
+    )
+    app.state.cairn = cairn
+    app.state.gate = Gate()
+    app.state.measures = Measures()
+    app.state.feeds = Feeds(cairn)
+    for router in (events.router, studies.router, audit.router):
+        app.include_router(router, prefix=PREFIX)
+    app.include_router(health.router)
+    for kind in OURS:
+        app.add_exception_handler(kind, _refused)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_middleware(Watched, measures=app.state.measures)
+    openapi.install(app)
+    return app
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    problem = problem_of(error)
+    assert problem is not None
+    request.app.state.measures.refused(problem)
+    return problem_reply(problem)
+
+
+async def _http(_request: Request, error: Any) -> Response:
+    """What the router itself answers: no such path, or not this method."""
+    if error.status_code == 405:
+        headers = dict(error.headers or {})
+        return problem_reply(answered("method-not-allowed", "Not with this method.", headers))
+    return problem_reply(answered("not-found", "There is nothing at this path."))
+
+
+async def _invalid(_request: Request, error: Any) -> Response:
+    listed = problems_of_request(error.errors())
+    return problem_reply(answered("invalid", "The request is not valid.", problems=listed))

@@ -1,0 +1,43 @@
+"""Whether the process lives and whether it may be trusted with events; figures for Prometheus."""
+
+from contextlib import suppress
+
+from fastapi import APIRouter
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.requests import Request
+from starlette.responses import Response
+
+from infra.ledger.types import StoreAway
+from infra.postgres.migrate import MigrationProblem
+from services.api import access
+from services.api.replies import json_reply
+
+router = APIRouter(tags=["Health"])
+
+
+@router.get("/health/live")
+def get_live() -> Response:
+    """Whether the process answers."""
+    return json_reply({"status": "live"})
+
+
+@router.get("/health/ready")
+def get_ready(request: Request) -> Response:
+    """Whether the store is there, safe and of this version; 503 with the reasons when not."""
+    cairn = access.cairn_of(request)
+    try:
+        problems = cairn.problems()
+        lag = cairn.lag() if not problems else {}
+    except (StoreAway, MigrationProblem) as error:
+        problems, lag = [str(error)], {}
+    content = {"status": "unready" if problems else "ready", "problems": problems, "lag": lag}
+    return json_reply(content, 503 if problems else 200)
+
+
+@router.get("/metrics")
+def get_metrics(request: Request) -> Response:
+    """Figures in Prometheus' text format."""
+    measures = request.app.state.measures
+    with suppress(StoreAway):
+        measures.lags(access.cairn_of(request).lag())
+    return Response(generate_latest(measures.registry), media_type=CONTENT_TYPE_LATEST)

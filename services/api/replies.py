@@ -1,0 +1,96 @@
+"""Replies as bytes: stored events are spliced in as they were hashed, never parsed again."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import orjson
+from starlette.responses import Response
+
+from infra.ledger.types import Stored
+from services.problems import MEDIA_TYPE, Answered
+from services.receipts import Receipts
+from services.terms import Answer
+
+JSON = "application/json"
+NDJSON = "application/x-ndjson"
+CSV = "text/csv"
+CLOUDEVENTS_BATCH = "application/cloudevents-batch+json"
+
+
+def problem_reply(problem: Answered) -> Response:
+    """A problem document."""
+    return Response(
+        orjson.dumps(problem.document()), problem.status, dict(problem.headers), MEDIA_TYPE
+    )
+
+
+def json_reply(
+    content: Any, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    """A JSON document."""
+    return Response(orjson.dumps(content), status, dict(headers or {}), JSON)
+
+
+def event_bytes(stored: Stored) -> bytes:
+    """A recorded event: the canonical bytes, and their leaf hash as the last member."""
+    return b'%s,"hash":"%s"}' % (stored.body[:-1], stored.hash.encode())
+
+
+def events_bytes(events: Iterable[Stored]) -> bytes:
+    """Recorded events as a JSON array."""
+    return b"[%s]" % b",".join(map(event_bytes, events))
+
+
+def answer_reply(study: str, answer: Answer, receipts: Receipts) -> Response:
+    """What was recorded: 201 the first time, 200 when it is the first answer again."""
+    last = _last_of_stream(answer)
+    parts = [b"{"]
+    if answer.participant is not None:
+        parts.append(b'"participant":%s,' % orjson.dumps(answer.participant))
+    parts.append(
+        b'"version":%d,"position":%d,"receipt":%s,"events":%s}'
+        % (
+            answer.version,
+            answer.events[-1].position,
+            orjson.dumps(receipts.signed(study, last)),
+            events_bytes(answer.events),
+        )
+    )
+    headers = {"ETag": etag(answer.version), "Location": _location(study, answer)}
+    if answer.replayed:
+        headers["Idempotent-Replayed"] = "true"
+    return Response(b"".join(parts), 200 if answer.replayed else 201, headers, JSON)
+
+
+def etag(version: int) -> str:
+    """A strong entity tag of a version or position."""
+    return f'"{version}"'
+
+
+def list_bytes(position: int, items: bytes, extra: Mapping[str, Any] | None = None) -> bytes:
+    """A list: the position it reflects, its items, and what else belongs to it."""
+    more = b"".join(
+        b",%s:%s" % (orjson.dumps(name), orjson.dumps(value))
+        for name, value in (extra or {}).items()
+    )
+    return b'{"position":%d,"items":%s%s}' % (position, items, more)
+
+
+def _last_of_stream(answer: Answer) -> Stored:
+    """The event that the stream's chain ends in: its hash binds all the others of the stream."""
+    return next(
+        (
+            one
+            for one in reversed(answer.events)
+            if one.version == answer.version
+            and (answer.participant is None or one.stream == answer.participant)
+        ),
+        answer.events[-1],
+    )
+
+
+def _location(study: str, answer: Answer) -> str:
+    if answer.participant is None:
+        return f"/v1/studies/{study}/log?after={answer.position - 1}&limit=1"
+    first = next(one for one in answer.events if one.position == answer.position)
+    return f"/v1/studies/{study}/participants/{answer.participant}/events?after={first.version - 1}"

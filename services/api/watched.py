@@ -1,0 +1,119 @@
+"""Around every request: its figures, one log line, and a plain problem when a defect shows."""
+
+import time
+from collections.abc import Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from services import logs
+from services.api.replies import problem_reply
+from services.problems import Answered, answered
+
+BUCKETS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+
+SECURITY_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-store"),
+)
+
+
+class Measures:
+    """The figures of the REST interface, for Prometheus."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._requests = Counter(
+            "cairn_http_requests",
+            "Requests by route, method and status.",
+            ("route", "method", "status"),
+            registry=self.registry,
+        )
+        self._seconds = Histogram(
+            "cairn_http_request_seconds",
+            "Time to answer, by route.",
+            ("route",),
+            buckets=BUCKETS_SECONDS,
+            registry=self.registry,
+        )
+        self._refusals = Counter(
+            "cairn_refusals",
+            "Refusals by problem and rule.",
+            ("problem", "rule"),
+            registry=self.registry,
+        )
+
+        self._lag = Gauge(
+            "cairn_lag_events",
+            "How many events a reader of the ledger is behind, by study.",
+            ("reader", "study"),
+            registry=self.registry,
+        )
+
+    def lags(self, lag: Mapping[str, Mapping[str, int]]) -> None:
+        """Set how far the readers are behind: reader -> study -> events."""
+        self._lag.clear()
+        for reader, studies in lag.items():
+            for study, events in studies.items():
+                self._lag.labels(reader, study).set(events)
+
+    def answered(self, route: str, method: str, status: int, seconds: float) -> None:
+        """Count a request."""
+        self._requests.labels(route, method, str(status)).inc()
+        self._seconds.labels(route).observe(seconds)
+
+    def refused(self, problem: Answered) -> None:
+        """Count a refusal by its rule; rules are a closed set, never something that was sent."""
+        rule = str(problem.members.get("rule", ""))
+        self._refusals.labels(problem.kind.type, rule).inc()
+
+
+class Watched:
+    """The outermost layer: nothing of a defect reaches the client or, beyond its kind, the log."""
+
+    def __init__(self, app: ASGIApp, measures: Measures) -> None:
+        self._app = app
+        self._measures = measures
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        status = 0
+
+        async def watched(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                sent = {name for name, _ in message.get("headers", ())}
+                extra = [pair for pair in SECURITY_HEADERS if pair[0] not in sent]
+                message = {**message, "headers": [*message.get("headers", ()), *extra]}
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except Exception as error:  # noqa: BLE001 - the last wall: a defect is logged, not shown
+            logs.defect(error)
+            if status == 0:
+                problem = answered("internal", "A defect of the server; it is logged.")
+                await problem_reply(problem)(scope, receive, watched)
+        finally:
+            self._count(scope, status, time.perf_counter() - began)
+
+    def _count(self, scope: Scope, status: int, seconds: float) -> None:
+        route = getattr(scope.get("route"), "path", "none")
+        method = scope["method"] if scope["method"] in METHODS else "other"
+        self._measures.answered(route, method, status, seconds)
+        logs.happened(
+            "request",
+            route=route,
+            method=method,
+            status=status,
+            milliseconds=round(seconds * 1000, 3),
+        )
+
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})

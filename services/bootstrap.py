@@ -1,0 +1,166 @@
+"""Composition: the only file that chooses adapters. Settings in, a working Cairn out."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from pydantic import SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from infra.documents import Documents, PostgresDocuments
+from infra.ledger.ledger import Ledger
+from infra.ledger.postgres import PostgresLedger
+from infra.postgres import embedded, migrate
+from infra.postgres import settings as store
+from infra.postgres.pool import Pool, borrowed, open_pool
+from infra.refusals import PostgresRefusals
+from infra.vault.keyring import KeyRing, PostgresKeyStore, wrapping_key
+from services.auth import Tokens, open_tokens
+from services.publishing import Publishing
+from services.receipts import Receipts, open_receipts
+from services.record import Recording
+from services.refusals import RefusalBook
+from services.state import HotState
+
+POOL_CONNECTIONS = 12
+
+
+class NotConfigured(Exception):
+    """Cairn cannot start as it is configured; the message is one sentence for a person."""
+
+
+class Settings(BaseSettings):
+    """What the environment says (`CAIRN_*`)."""
+
+    model_config = SettingsConfigDict(env_prefix="CAIRN_", extra="ignore")
+
+    data: Path = Path(".cairn")
+    """The data folder: keys, tokens and the embedded database."""
+    database_url: SecretStr | None = None
+    """A PostgreSQL of one's own; without it the embedded one of the data folder."""
+    kafka_bootstrap: str | None = None
+    oidc_issuer: str | None = None
+    oidc_audience: str | None = None
+
+    def refuse_half(self) -> None:
+        """Raise NotConfigured for settings that this version would silently ignore."""
+        if self.oidc_issuer or self.oidc_audience:
+            raise NotConfigured(
+                "CAIRN_OIDC_ISSUER and CAIRN_OIDC_AUDIENCE are set, but this version knows local"
+                " tokens only: unset them."
+            )
+        if self.kafka_bootstrap:
+            raise NotConfigured(
+                "CAIRN_KAFKA_BOOTSTRAP is set, but this version has no relay: unset it."
+            )
+
+
+@dataclass(slots=True)
+class Cairn:
+    """Everything an entry point needs, wired together."""
+
+    settings: Settings
+    pool: Pool
+    ledger: Ledger
+    documents: Documents
+    keys: KeyRing
+    hot: HotState
+    recording: Recording
+    publishing: Publishing
+    refusals: RefusalBook
+    tokens: Tokens
+    receipts: Receipts
+    clock: Callable[[], datetime]
+
+    def problems(self) -> list[str]:
+        """Why the store is not to be trusted with events; empty when all is well. StoreAway."""
+        with borrowed(self.pool) as connection:
+            waiting = [one.name for one in migrate.pending(connection)]
+            unsafe = store.problems(connection)
+        return [*unsafe, *(f"migration {name} is not applied" for name in waiting)]
+
+    def lag(self) -> dict[str, dict[str, int]]:
+        """How many events each reader of the ledger is behind, by study. StoreAway."""
+        return {}
+
+    def close(self) -> None:
+        """Append what is queued, then let go of the store."""
+        self.ledger.close()
+        self.pool.close()
+
+
+def now() -> datetime:
+    """The clock of the process."""
+    return datetime.now(UTC)
+
+
+def conninfo_of(settings: Settings) -> str:
+    """How to reach the store: the database of the settings, or the embedded one that runs.
+
+    Raises NotConfigured.
+    """
+    if settings.database_url is not None:
+        return settings.database_url.get_secret_value()
+    found = embedded.running(settings.data)
+    if found is None:
+        raise NotConfigured(
+            "No store: set CAIRN_DATABASE_URL, or run `cairn up` on this data folder."
+        )
+    return found
+
+
+def open_cairn(
+    settings: Settings, *, conninfo: str | None = None, clock: Callable[[], datetime] = now
+) -> Cairn:
+    """A working Cairn on the store of the settings (or on `conninfo`), migrated to this version.
+
+    Raises NotConfigured, and MigrationProblem when the store belongs to another version.
+    """
+    settings.refuse_half()
+    where = conninfo or conninfo_of(settings)
+    try:
+        migrate.migrate(where)
+    except psycopg.OperationalError as error:
+        raise NotConfigured("The database of CAIRN_DATABASE_URL does not answer.") from error
+    pool = open_pool(where, size=POOL_CONNECTIONS)
+    return assembled(
+        settings,
+        pool=pool,
+        ledger=PostgresLedger(pool),
+        documents=PostgresDocuments(pool),
+        keys=KeyRing(wrapping_key(settings.data / "wrapping-key"), PostgresKeyStore(pool)),
+        refusals=PostgresRefusals(pool),
+        clock=clock,
+    )
+
+
+def assembled(
+    settings: Settings,
+    *,
+    pool: Pool,
+    ledger: Ledger,
+    documents: Documents,
+    keys: KeyRing,
+    refusals: Any,
+    clock: Callable[[], datetime],
+) -> Cairn:
+    """The services on top of adapters that are open."""
+    hot = HotState(ledger, documents)
+    recording = Recording(ledger, keys, hot, clock)
+    return Cairn(
+        settings=settings,
+        pool=pool,
+        ledger=ledger,
+        documents=documents,
+        keys=keys,
+        hot=hot,
+        recording=recording,
+        publishing=Publishing(recording, documents),
+        refusals=RefusalBook(refusals, hot, clock),
+        tokens=open_tokens(settings.data, clock),
+        receipts=open_receipts(settings.data / "receipt-key"),
+        clock=clock,
+    )
