@@ -1,0 +1,1 @@
+"""Bringing in what other systems recorded: through the same door, as history."""

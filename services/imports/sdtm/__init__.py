@@ -1,0 +1,1 @@
+"""SDTM datasets as journeys: what each row says becomes the events that say the same."""
