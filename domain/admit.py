@@ -119,9 +119,7 @@ def _still_possible(
     target = before.recorded_at(correction.position)
     assert target is not None
     reads = as_corrected(target, correction, 0)
-    possible.check(
-        trial, before, replace(proposed, body=reads.body, occurred_at=reads.occurred_at)
-    )
+    possible.check(trial, before, replace(proposed, body=reads.body, occurred_at=reads.occurred_at))
     if reads.kind is Kind.FACT:
         chapter_of(reads.body).check(trial, before, replace(proposed, body=reads.body))
 
@@ -200,7 +198,7 @@ def _crossing(
             actor=CAIRN,
             cause=cause,
         )
-        for index, body in enumerate(crossings(trial, after, now))
+        for index, body in enumerate(crossings(trial, after, now, first))
     )
 
 

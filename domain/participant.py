@@ -1,5 +1,6 @@
 """The participant: the chapters' states side by side, folded from the history. Routing only."""
 
+import operator
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -56,6 +57,9 @@ class Participant:
     closure: Closure = Closure()
     oversight: Oversight = Oversight()
     _computed: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
+    _derived: dict[str, tuple[tuple[object, ...], Any]] = field(
+        default_factory=dict, compare=False, repr=False
+    )
 
     @property
     def site(self) -> str | None:
@@ -96,6 +100,20 @@ class Participant:
             self._computed[key] = compute()
         found: T = self._computed[key]
         return found
+
+    def derived(self, key: str, inputs: tuple[object, ...], compute: Callable[[], T]) -> T:
+        """A value derived from the inputs, kept from state to state while they are the same.
+
+        Inputs are compared by identity: chapters and protocols are never changed, only replaced.
+        """
+        known = self._derived.get(key)
+        if known is not None and all(map(operator.is_, known[0], inputs)):
+            found: T = known[1]
+            return found
+        value = compute()
+        # One assignment: another thread that derives the same sees the old entry or this one.
+        self._derived[key] = (inputs, value)
+        return value
 
 
 _CHAPTERS: tuple[tuple[str, Any, Any], ...] = (

@@ -36,7 +36,9 @@ _LIVING = (
 """Acts that need a living person."""
 
 
-def not_in_the_future(moment: When | None, proposed: Proposed, trial: Trial, site: str | None) -> None:
+def not_in_the_future(
+    moment: When | None, proposed: Proposed, trial: Trial, site: str | None
+) -> None:
     """Refuse a moment later than now plus five minutes of skew."""
     if moment is not None and moment.earliest(trial.zone(site)) > proposed.now + SKEW:
         raise Impossible("future", "it lies in the future")

@@ -35,6 +35,7 @@ IMPOSSIBLE: Mapping[str, str] = MappingProxyType(
         "after-death": "A living person's act, wholly after the participant's death.",
         "before-birth": "It lies before the participant's birth.",
         "future": "It lies later than now plus five minutes of skew.",
+        "unknown-visit": "No protocol of the study has a visit of this code.",
     }
 )
 """Rule of an impossible report -> what it means."""

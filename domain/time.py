@@ -156,6 +156,20 @@ Instant = Annotated[
 ]
 """A point in time with its offset (RFC 3339)."""
 
+Appointment = Annotated[
+    When,
+    _validated(frozenset({"instant", "day"}), "appointment"),
+    _TEXT,
+    WithJsonSchema(
+        {
+            "type": "string",
+            "description": "An instant with offset (RFC 3339) or a whole date.",
+            "examples": ["2026-12-07T09:00:00-05:00", "2026-12-07"],
+        }
+    ),
+]
+"""A point in time with its offset, or a whole civil date."""
+
 CivilDate = Annotated[
     When,
     _validated(frozenset({"day"}), "date"),

@@ -113,7 +113,7 @@ class Closure:
         if not self.lost:
             return None
         last = self.lost[-1]
-        found = any(again.rank() > last.rank() for again in self.recontacted)  # type: ignore[operator]
+        found = any(again.after(last) for again in self.recontacted)
         return None if found else last
 
 

@@ -69,9 +69,9 @@ class Consent:
 
     def withdrawal(self, scopes: set[str]) -> Noted[ConsentWithdrawn] | None:
         """The first withdrawal of any of the scopes since the last form was signed."""
-        since = self.given[-1].rank() if self.given else None
+        last = self.given[-1] if self.given else None
         for noted in self.withdrawn:
-            if since is not None and noted.rank() < since:  # type: ignore[operator]
+            if last is not None and last.after(noted):
                 continue
             if scopes.intersection(noted.body.scope):
                 return noted

@@ -157,8 +157,6 @@ OversightEvent = (
 # --- state: what we remember ----------------------------------------------------------------------
 
 
-
-
 @dataclass(frozen=True, slots=True)
 class Oversight:
     """Transfers, people's deviations and judgements, signatures, erasures, notes."""
@@ -252,8 +250,6 @@ def evolve(oversight: Oversight, recorded: Recorded) -> Oversight:
 # --- conclude: what follows -----------------------------------------------------------------------
 
 
-def conclude(
-    _trial: "Trial", _participant: "Participant", _now: datetime
-) -> Iterator[Conclusion]:
+def conclude(_trial: "Trial", _participant: "Participant", _now: datetime) -> Iterator[Conclusion]:
     """Deviations are concluded by the chapter whose facts break the rule."""
     return iter(())

@@ -87,7 +87,7 @@ class Referral:
         if not self.closed:
             return True
         last = self.closed[-1]
-        return any(again.rank() > last.rank() for again in self.referred)  # type: ignore[operator]
+        return any(again.after(last) for again in self.referred)
 
 
 # --- check: what is refused -----------------------------------------------------------------------
@@ -136,8 +136,6 @@ def evolve(referral: Referral, recorded: Recorded) -> Referral:
 # --- conclude: what follows -----------------------------------------------------------------------
 
 
-def conclude(
-    _trial: "Trial", _participant: "Participant", _now: datetime
-) -> Iterator[Conclusion]:
+def conclude(_trial: "Trial", _participant: "Participant", _now: datetime) -> Iterator[Conclusion]:
     """Nothing is derived from a referral alone."""
     return iter(())

@@ -179,7 +179,7 @@ class Screening:
         if not self.failed:
             return None
         last = self.failed[-1]
-        again = any(noted.rank() > last.rank() for noted in self.reopened)  # type: ignore[operator]
+        again = any(noted.after(last) for noted in self.reopened)
         return None if again else last
 
 

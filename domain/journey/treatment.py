@@ -83,6 +83,14 @@ class Treatment:
     dosed: tuple[Noted[Dosed], ...] = ()
     not_given: tuple[Noted[DoseNotGiven], ...] = ()
 
+    @property
+    def standing_authorisation(self) -> Noted[DoseAuthorised] | None:
+        """The last authorisation, unless the dose it was for is reported as not given."""
+        if not self.authorised:
+            return None
+        last = self.authorised[-1]
+        return None if any(one.after(last) for one in self.not_given) else last
+
 
 def dose_date(trial: "Trial", participant: "Participant") -> date | None:
     """The civil date of the first dose in the site's zone: day 0, the anchor of the schedule."""
@@ -257,15 +265,11 @@ def _departures(
             )
 
 
-def _ineligible(
-    trial: "Trial", participant: "Participant", now: datetime
-) -> Iterator[Conclusion]:
+def _ineligible(trial: "Trial", participant: "Participant", now: datetime) -> Iterator[Conclusion]:
     verdict = verdict_of(trial, participant)
     if verdict.verdict != "ineligible":
         return
-    evidence = tuple(
-        sorted({position for one in verdict.failing() for position in one.evidence})
-    )
+    evidence = tuple(sorted({position for one in verdict.failing() for position in one.evidence}))
     names = ", ".join(one.criterion for one in verdict.failing())
     acts = (("enrolled", participant.treatment.enrolled), ("dosed", participant.treatment.dosed))
     for act, noted in acts:

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from domain.journey.safety import slot_toxicities
 from domain.kernel import PROVISIONAL, Actor, Conclusion, Noted, Recorded, cited
@@ -15,42 +16,54 @@ from domain.trial.study import Trial, zone_named
 if TYPE_CHECKING:
     from domain.participant import Participant
 
+_NOBODY = Actor(id="", role="")
 
-def crossings(trial: Trial, participant: "Participant", now: datetime) -> Iterator[Conclusion]:
-    """The study events that follow from a participant's change, in order."""
-    slot = slot_of(trial, participant)
+
+def crossings(
+    trial: Trial, participant: "Participant", now: datetime, first: int = PROVISIONAL
+) -> Iterator[Conclusion]:
+    """The study events that follow from a participant's change, in order.
+
+    `first` is the provisional position of the first of them: a boundary's crossing names the slot
+    recorded with it as evidence.
+    """
+    slot = slot_of(trial, participant, now)
     standing = trial.slots.get(participant.id)
+    slots = dict(trial.slots)
     if slot is None:
-        if standing is not None:
-            yield SlotFreed(participant=participant.id, evidence=standing.cited)
-        return
-    if standing is not None and standing.body.substance() == slot.substance():
-        return
-    yield slot
+        if standing is None:
+            return
+        yield SlotFreed(participant=participant.id, evidence=standing.cited)
+        del slots[participant.id]
+    else:
+        if standing is not None and standing.body.substance() == slot.substance():
+            return
+        yield slot
+        slots[participant.id] = Noted(slot, Recorded(slot, first, 0, When.at(now), now, _NOBODY))
     protocol = trial.protocol_of(participant)
     today = now.astimezone(zone_named(protocol.settings.sponsor_timezone)).date()
-    provisional = Recorded(slot, PROVISIONAL, 0, When.at(now), now, Actor(id="", role=""))
-    slots = {**trial.slots, participant.id: Noted(slot, provisional)}
     yield from crossed(replace(trial, slots=slots), protocol, today)
 
 
-def slot_of(trial: Trial, participant: "Participant") -> SlotTaken | None:
+def slot_of(trial: Trial, participant: "Participant", now: datetime) -> SlotTaken | None:
     """What cross-participant rules must know of the participant; None without any claim."""
     treatment = participant.treatment
     if not (treatment.enrolled or treatment.authorised or treatment.dosed):
         return None
     zone = trial.zone(participant.site)
-    firsts = [
-        kept[0] if kept else None
-        for kept in (treatment.enrolled, treatment.authorised, treatment.dosed)
-    ]
-    days = [When.on(first.when.civil(zone)[0]) if first else None for first in firsts]
+    enrolled = treatment.enrolled[0] if treatment.enrolled else None
+    authorised = treatment.standing_authorisation
+    dosed = treatment.dosed[0] if treatment.dosed else None
     return SlotTaken(
         participant=participant.id,
         site=participant.site,
-        enrolled=bool(treatment.enrolled),
-        authorised_on=days[1],
-        dosed_on=days[2],
-        toxicities=slot_toxicities(trial, participant),
-        evidence=cited(*firsts),
+        enrolled=enrolled is not None,
+        authorised_on=_day(authorised, zone),
+        dosed_on=_day(dosed, zone),
+        toxicities=slot_toxicities(trial, participant, now),
+        evidence=cited(enrolled, authorised, dosed),
     )
+
+
+def _day(act: Noted[Any] | None, zone: ZoneInfo) -> When | None:
+    return When.on(act.when.civil(zone)[0]) if act is not None else None

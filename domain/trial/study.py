@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, assert_never
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -72,22 +73,27 @@ class Trial:
         """Slots of participants who were dosed or whose dose is authorised."""
         return [slot for slot in self.slots.values() if slot.body.dose_day() is not None]
 
-    def protocol_of(self, participant: "Participant") -> Protocol:
-        """The version in force for the participant (EVENTS, rules worth saying twice)."""
-        return self.protocols[self.version_for(participant)]
+    def protocol_of(self, participant: "Participant", at: datetime | None = None) -> Protocol:
+        """The version in force for the participant, now or at a moment."""
+        return self.protocols[self.version_for(participant, at)]
 
-    def version_for(self, participant: "Participant") -> str:
+    def version_for(self, participant: "Participant", at: datetime | None = None) -> str:
         """The version active at the site at consent, and later ones that have reached them.
 
-        Without an activation at the site it is the version that registered the study.
+        Without an activation at the site it is the version that registered the study. With `at`,
+        the version in force at that moment: what was activated or signed later does not count.
         """
-        active = [n for n in self.activated if n.body.site == participant.site]
+        site = participant.site
+        active = [n for n in self.activated if n.body.site == site]
         if not active:
             return next(iter(self.protocols))
+        zone = self.zone(site)
         given = participant.consent.given
+        if at is not None:
+            active = [n for n in active if n.when.earliest(zone) <= at] or active[:1]
+            given = tuple(n for n in given if n.when.earliest(zone) <= at)
         if not given:
             return active[-1].body.protocol
-        zone = self.zone(participant.site)
         in_force = active[0].body.protocol
         for activation in active[1:]:
             if activation.when.earliest(zone) <= given[0].when.latest(zone):
@@ -193,16 +199,19 @@ def evolve(trial: Trial, recorded: Recorded, documents: Mapping[str, Protocol]) 
             return replace(trial, holds=(*trial.holds, Noted(body, recorded)))
         case HoldReleased():
             return _released(trial, body)
-        case SlotTaken():
-            slots = {**trial.slots, body.participant: Noted(body, recorded)}
-            return replace(trial, slots=slots)
-        case SlotFreed():
-            kept = {who: slot for who, slot in trial.slots.items() if who != body.participant}
-            return replace(trial, slots=kept)
+        case SlotTaken() | SlotFreed():
+            return _with_slot(trial, body, recorded)
         case StoppingBoundaryCrossed():
             return _crossed(trial, body, recorded)
         case _:
             assert_never(body)
+
+
+def _with_slot(trial: Trial, body: SlotTaken | SlotFreed, recorded: Recorded) -> Trial:
+    slots = {who: slot for who, slot in trial.slots.items() if who != body.participant}
+    if isinstance(body, SlotTaken):
+        slots[body.participant] = Noted(body, recorded)
+    return replace(trial, slots=slots)
 
 
 def _released(trial: Trial, body: HoldReleased) -> Trial:
@@ -216,13 +225,12 @@ def _released(trial: Trial, body: HoldReleased) -> Trial:
 def _crossed(trial: Trial, body: StoppingBoundaryCrossed, recorded: Recorded) -> Trial:
     if body.cleared:
         kept = {rule: one for rule, one in trial.boundaries.items() if rule != body.rule}
-        return replace(trial, boundaries=kept)
+        lifted = {rule: one for rule, one in trial.lifted.items() if rule != body.rule}
+        return replace(trial, boundaries=kept, lifted=lifted)
     return replace(trial, boundaries={**trial.boundaries, body.rule: Noted(body, recorded)})
 
 
-def replay(
-    study: str, history: list[Recorded], documents: Mapping[str, Protocol]
-) -> Trial:
+def replay(study: str, history: list[Recorded], documents: Mapping[str, Protocol]) -> Trial:
     """The trial after a prefix of the study's stream."""
     trial = Trial(study)
     for recorded in history:

@@ -1,0 +1,329 @@
+"""Safety: adverse events, the duties they start, and what they mean for dose and study.
+
+The events themselves stand in `domain.safety.events`, the rules in their neighbours there.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, assert_never
+
+from domain.journey.oversight import DeviationDetected
+from domain.kernel import Conclusion, Noted, Proposed, Recorded, Refused, joined
+from domain.safety.adverse_event import Life, lives
+from domain.safety.clocks import Place, Run, runs
+from domain.safety.contradictions import contradictions
+from domain.safety.events import (
+    AdverseEventAssessed,
+    AdverseEventReported,
+    AdverseEventUpdated,
+    ContradictionFound,
+    DoseLimitingToxicityIdentified,
+    SafetyClockBreached,
+    SafetyClockClosed,
+    SafetyClockMet,
+    SafetyClockStarted,
+    SafetyReportSubmitted,
+    SeriousAdverseEventIdentified,
+)
+from domain.safety.toxicity import Exposure, Finding, dose_limiting, halting, serious_class
+from domain.time import When
+from domain.trial.events import SlotToxicity
+from domain.trial.study import zone_named
+
+if TYPE_CHECKING:
+    from domain.participant import Participant
+    from domain.trial.study import Trial
+
+ASSESSORS: Mapping[str, tuple[str, ...]] = {
+    "investigator": ("investigator", "administrator"),
+    "sponsor": ("sponsor", "safety-officer", "administrator"),
+}
+"""Whose word an assessment is -> the roles that may give it."""
+
+# --- events: what can happen ----------------------------------------------------------------------
+
+SafetyEvent = (
+    AdverseEventReported
+    | AdverseEventUpdated
+    | AdverseEventAssessed
+    | SafetyReportSubmitted
+    | SeriousAdverseEventIdentified
+    | DoseLimitingToxicityIdentified
+    | ContradictionFound
+    | SafetyClockStarted
+    | SafetyClockMet
+    | SafetyClockBreached
+    | SafetyClockClosed
+)
+
+# --- state: what we remember ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Safety:
+    """Reports, updates, assessments and submissions, each kind in effective time."""
+
+    reported: tuple[Noted[AdverseEventReported], ...] = ()
+    updated: tuple[Noted[AdverseEventUpdated], ...] = ()
+    assessed: tuple[Noted[AdverseEventAssessed], ...] = ()
+    submitted: tuple[Noted[SafetyReportSubmitted], ...] = ()
+
+
+def lives_of(trial: "Trial", participant: "Participant") -> Mapping[str, Life]:
+    """Every adverse event of the participant by its name, as it stands."""
+    safety = participant.safety
+    if not safety.reported:
+        return {}
+    zone = trial.zone(participant.site)
+    return participant.derived(
+        "lives",
+        (safety, zone),
+        lambda: lives(safety.reported, safety.updated, safety.assessed, zone),
+    )
+
+
+def open_adverse_events(trial: "Trial", participant: "Participant") -> int:
+    """How many adverse events go on."""
+    return sum(life.event.open for life in lives_of(trial, participant).values())
+
+
+def runs_of(trial: "Trial", participant: "Participant") -> tuple[Run, ...]:
+    """Every run of a reporting clock, whatever the time is."""
+    safety = participant.safety
+    if not safety.reported:
+        return ()
+    protocol = trial.protocol_of(participant)
+    dosed = participant.treatment.dosed
+
+    def compute() -> tuple[Run, ...]:
+        place = Place(
+            site=trial.zone(participant.site),
+            sponsor=zone_named(protocol.settings.sponsor_timezone),
+            dose=dosed[0].when if dosed else None,
+        )
+        return tuple(
+            run
+            for life in lives_of(trial, participant).values()
+            for run in runs(life, protocol.clocks, safety.submitted, place)
+        )
+
+    site = trial.zone(participant.site)
+    return participant.derived("runs", (safety, dosed, protocol, site), compute)
+
+
+def toxicities(
+    trial: "Trial", participant: "Participant", now: datetime
+) -> Iterator[tuple[Life, Finding]]:
+    """The events that are dose-limiting toxicities at a moment, and why."""
+    rules = trial.protocol_of(participant).toxicity
+    dosed = participant.treatment.dosed
+    if rules is None or not dosed or not participant.safety.reported:
+        return
+    exposure = Exposure(dosed[0].when, trial.zone(participant.site), now)
+    for life in lives_of(trial, participant).values():
+        finding = dose_limiting(life.event, rules, exposure)
+        if finding is not None:
+            yield life, finding
+
+
+def slot_toxicities(
+    trial: "Trial", participant: "Participant", now: datetime
+) -> tuple[SlotToxicity, ...]:
+    """What the participant's events mean for the study's stopping rules; nothing else of them."""
+    rules = trial.protocol_of(participant).toxicity
+    dosed = participant.treatment.dosed
+    if rules is None or not dosed or not participant.safety.reported:
+        return ()
+    limiting = {life.event.ae for life, _ in toxicities(trial, participant, now)}
+    exposure = Exposure(dosed[0].when, trial.zone(participant.site), now)
+    found = []
+    for name, life in sorted(lives_of(trial, participant).items()):
+        one = SlotToxicity(
+            ae=name,
+            dose_limiting=name in limiting,
+            halting=halting(life.event, rules, exposure),
+            related_serious_class=serious_class(life.event, exposure.dose),
+        )
+        if one.dose_limiting or one.halting or one.related_serious_class:
+            found.append(one)
+    return tuple(found)
+
+
+# --- check: what is refused -----------------------------------------------------------------------
+
+
+def check(_trial: "Trial", participant: "Participant", proposed: Proposed) -> None:
+    """Reports are facts; a judgement needs its event and the role whose judgement it is."""
+    body = proposed.body
+    assert isinstance(body, SafetyEvent)
+    match body:
+        case AdverseEventReported() | AdverseEventUpdated() | SafetyReportSubmitted():
+            return
+        case AdverseEventAssessed():
+            _may_assess(participant, proposed, body)
+        case (
+            SeriousAdverseEventIdentified()
+            | DoseLimitingToxicityIdentified()
+            | ContradictionFound()
+            | SafetyClockStarted()
+            | SafetyClockMet()
+            | SafetyClockBreached()
+            | SafetyClockClosed()
+        ):
+            raise Refused("signer", "a conclusion is drawn by Cairn only")
+        case _:
+            assert_never(body)
+
+
+def _may_assess(participant: "Participant", proposed: Proposed, body: AdverseEventAssessed) -> None:
+    if proposed.actor.role not in ASSESSORS[body.by]:
+        raise Refused("signer", f"this is the {body.by}'s judgement to give")
+    if all(report.body.ae != body.ae for report in participant.safety.reported):
+        raise Refused("order", "no adverse event of that name was reported")
+
+
+# --- evolve: how memory changes -------------------------------------------------------------------
+
+
+def evolve(safety: Safety, recorded: Recorded) -> Safety:
+    """Remember one more event of this chapter; no rule lives here."""
+    body = recorded.body
+    assert isinstance(body, SafetyEvent)
+    match body:
+        case AdverseEventReported():
+            return replace(safety, reported=joined(safety.reported, body, recorded))
+        case AdverseEventUpdated():
+            return replace(safety, updated=joined(safety.updated, body, recorded))
+        case AdverseEventAssessed():
+            return replace(safety, assessed=joined(safety.assessed, body, recorded))
+        case SafetyReportSubmitted():
+            return replace(safety, submitted=joined(safety.submitted, body, recorded))
+        case (
+            SeriousAdverseEventIdentified()
+            | DoseLimitingToxicityIdentified()
+            | ContradictionFound()
+            | SafetyClockStarted()
+            | SafetyClockMet()
+            | SafetyClockBreached()
+            | SafetyClockClosed()
+        ):
+            return safety
+        case _:
+            assert_never(body)
+
+
+# --- conclude: what follows -----------------------------------------------------------------------
+
+
+def conclude(trial: "Trial", participant: "Participant", now: datetime) -> Iterator[Conclusion]:
+    """Serious events, contradictions, dose-limiting toxicities, clocks and late reports."""
+    found = lives_of(trial, participant)
+    for life in found.values():
+        if life.event.serious:
+            yield SeriousAdverseEventIdentified(
+                ae=life.event.ae, because=life.event.because, evidence=life.cited
+            )
+    yield from contradictions(found, participant.closure.died)
+    for life, finding in toxicities(trial, participant, now):
+        yield DoseLimitingToxicityIdentified(
+            ae=life.event.ae,
+            because=finding.because,
+            explanation=finding.explanation,
+            evidence=tuple(sorted({*life.cited, *participant.first_dose_cited()})),
+        )
+    yield from _clocks(trial, participant, now)
+
+
+def _clocks(trial: "Trial", participant: "Participant", now: datetime) -> Iterator[Conclusion]:
+    current = runs_of(trial, participant)
+    for run in current:
+        yield SafetyClockStarted(
+            ae=run.ae,
+            clock=run.clock,
+            occasion=run.occasion,
+            started_at=When.at(run.started_at),
+            due_at=When.at(run.due_at),
+            recipient=run.recipient,
+            because=run.trigger,
+            evidence=run.evidence,
+        )
+        ended = _ended(run, now)
+        if ended is not None:
+            yield ended
+        if run.late_by is not None or run.status(now) == "breached":
+            yield _late(run)
+    yield from _dropped(participant, {(run.ae, run.clock, run.occasion) for run in current})
+
+
+def _ended(run: Run, now: datetime) -> Conclusion | None:
+    started, due = When.at(run.started_at), When.at(run.due_at)
+    match run.status(now):
+        case "running":
+            return None
+        case "met":
+            assert run.met_at is not None
+            return SafetyClockMet(
+                ae=run.ae,
+                clock=run.clock,
+                occasion=run.occasion,
+                started_at=started,
+                due_at=due,
+                met_at=When.at(run.met_at),
+                late=run.late_by is not None,
+                evidence=tuple(sorted({*run.evidence, *run.met_by})),
+            )
+        case "breached":
+            return SafetyClockBreached(
+                ae=run.ae,
+                clock=run.clock,
+                occasion=run.occasion,
+                started_at=started,
+                due_at=due,
+                evidence=run.evidence,
+            )
+        case "closed":
+            return SafetyClockClosed(
+                ae=run.ae,
+                clock=run.clock,
+                occasion=run.occasion,
+                started_at=started,
+                due_at=due,
+                because=run.closed_because or "",
+                evidence=run.evidence,
+            )
+
+
+def _late(run: Run) -> DeviationDetected:
+    sent = f"sent at {run.met_at.isoformat()}" if run.met_at is not None else "not sent"
+    name = run.clock if run.occasion == 1 else f"{run.clock}, start {run.occasion}"
+    return DeviationDetected(
+        rule="safety-report-late",
+        subject=f"{run.ae} {run.clock} {run.occasion}",
+        category="safety-reporting-late",
+        importance="important",
+        explanation=f"the report ({name}) was due at {run.due_at.isoformat()}, and was {sent}",
+        evidence=tuple(sorted({*run.evidence, *run.met_by})),
+    )
+
+
+def _dropped(
+    participant: "Participant", current: set[tuple[str, str, int]]
+) -> Iterator[Conclusion]:
+    """Runs that the log knows and the facts no longer call for: closed, never deleted."""
+    for recorded in participant.concluded.values():
+        body = recorded.body
+        if not isinstance(body, SafetyClockStarted):
+            continue
+        if (body.ae, body.clock, body.occasion) in current:
+            continue
+        yield body
+        yield SafetyClockClosed(
+            ae=body.ae,
+            clock=body.clock,
+            occasion=body.occasion,
+            started_at=body.started_at,
+            due_at=body.due_at,
+            because="a correction took back what it rested on",
+            evidence=body.evidence,
+        )

@@ -1,0 +1,165 @@
+"""Stopping rules across participants: the boundary on toxicity rates, and absolute halts.
+
+A crossing proposes a hold. It stands until a named person lifts it, and is taken back only when
+what it rested on was: that more participants turn out well later does not undo it.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, assert_never
+
+from domain.clinical import toxicity as boundaries
+from domain.kernel import Noted, cited
+from domain.trial.events import SlotTaken, StoppingBoundaryCrossed
+from domain.trial.protocol import Bayesian, Boin, Pocock, Protocol, ThreePlusThree, Toxicity
+
+if TYPE_CHECKING:
+    from domain.trial.study import Trial
+
+Slot = Noted[SlotTaken]
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How the study stands against its boundary on a day."""
+
+    dosed: int
+    evaluable: int
+    """Had a dose-limiting toxicity, or finished the window without one."""
+    pending: int
+    """Still inside the window: they do not dilute the rate."""
+    with_dlt: int
+    boundary: int | None
+    """So many of the evaluable participants with a toxicity stop the study; None: no number."""
+    crossed: bool
+
+
+def tally(trial: "Trial", protocol: Protocol, today: date) -> Tally:
+    """The figures of the boundary on a day in the sponsor's zone."""
+    dosed, evaluable, limiting = _counted(trial, protocol, today)
+    limit = None
+    if protocol.toxicity is not None and evaluable:
+        limit = boundary_at(protocol.toxicity, len(evaluable), protocol.accrual)
+    return Tally(
+        dosed=len(dosed),
+        evaluable=len(evaluable),
+        pending=len(dosed) - len(evaluable),
+        with_dlt=len(limiting),
+        boundary=limit,
+        crossed=limit is not None and len(limiting) >= limit,
+    )
+
+
+def boundary_at(rules: Toxicity, evaluable: int, accrual: int | None) -> int | None:
+    """The smallest number of participants with a toxicity that stops among so many evaluable."""
+    most = min(accrual or boundaries.PARTICIPANTS_MAX, boundaries.PARTICIPANTS_MAX)
+    if evaluable > most:
+        most = evaluable if evaluable <= boundaries.PARTICIPANTS_MAX else 0
+    table: boundaries.Boundary
+    match rules.boundary:
+        case Bayesian(theta=theta, prior_a=a, prior_b=b, confidence=confidence):
+            table = boundaries.bayesian(theta, a, b, confidence, most)
+        case Pocock(theta=theta, phi=phi):
+            table = boundaries.pocock(theta, phi, most)
+        case ThreePlusThree():
+            table = boundaries.three_plus_three(most)
+        case Boin(target=target):
+            table = boundaries.boin_eliminated(target, most)
+        case _:
+            assert_never(rules.boundary)
+    return table[evaluable - 1] if evaluable <= len(table) else None
+
+
+def crossed(trial: "Trial", protocol: Protocol, today: date) -> Iterator[StoppingBoundaryCrossed]:
+    """Crossings that the study's stream does not say yet, and those whose ground fell away."""
+    rules = protocol.toxicity
+    found = _crossings(trial, protocol, rules, today) if rules is not None else ()
+    current = {one.rule: one for one in found}
+    for rule, crossing in current.items():
+        known = trial.boundaries.get(rule) or trial.lifted.get(rule)
+        if known is None or crossing.with_toxicity > known.body.with_toxicity:
+            yield crossing
+    for rule, known in {**trial.lifted, **trial.boundaries}.items():
+        fewer = _toxic(trial, rule, protocol, today) < known.body.with_toxicity
+        if rule not in current and fewer:
+            yield known.body.model_copy(update={"cleared": True, "evidence": known.cited})
+
+
+def _counted(
+    trial: "Trial", protocol: Protocol, today: date
+) -> tuple[list[Slot], list[Slot], list[Slot]]:
+    """Participants dosed, those evaluable, and those with a dose-limiting toxicity."""
+    dosed = [slot for slot in trial.slots.values() if slot.body.dosed_on is not None]
+    window = timedelta(days=protocol.toxicity.window_days if protocol.toxicity else 0)
+    limiting = [slot for slot in dosed if any(one.dose_limiting for one in slot.body.toxicities)]
+    evaluable = [
+        slot
+        for slot in dosed
+        if slot in limiting
+        or (slot.body.dosed_on is not None and slot.body.dosed_on.last + window < today)
+    ]
+    return dosed, evaluable, limiting
+
+
+def _crossings(
+    trial: "Trial", protocol: Protocol, rules: Toxicity, today: date
+) -> Iterator[StoppingBoundaryCrossed]:
+    dosed, evaluable, limiting = _counted(trial, protocol, today)
+
+    def crossing(
+        rule: str, explanation: str, slots: list[Slot], count: int
+    ) -> StoppingBoundaryCrossed:
+        return StoppingBoundaryCrossed(
+            rule=rule,
+            explanation=explanation,
+            dosed=len(dosed),
+            evaluable=len(evaluable),
+            with_toxicity=count,
+            evidence=cited(*slots),
+        )
+
+    limit = boundary_at(rules, len(evaluable), protocol.accrual) if evaluable else None
+    if limit is not None and len(limiting) >= limit:
+        words = (
+            f"{len(limiting)} of {len(evaluable)} evaluable participants had a dose-limiting "
+            f"toxicity; {limit} stop the study"
+        )
+        yield crossing(rules.boundary.design, words, limiting, len(limiting))
+    for rule, slots in _halted(dosed).items():
+        words = f"{len(slots)} of {len(dosed)} dosed participants had an event that halts: {rule}"
+        yield crossing(f"halt-{rule}", words, slots, len(slots))
+    events = _by_class(dosed)
+    for name, count in events.items():
+        if count >= rules.halt_same_class:
+            slots = [slot for slot in dosed if name in _classes(slot)]
+            words = f"{count} related serious events of one class: {name}"
+            yield crossing(f"same-class-{name}", words, slots, count)
+
+
+def _halted(dosed: list[Slot]) -> Mapping[str, list[Slot]]:
+    halted: dict[str, list[Slot]] = {}
+    for slot in dosed:
+        for rule in sorted({one.halting for one in slot.body.toxicities if one.halting}):
+            halted.setdefault(rule, []).append(slot)
+    return halted
+
+
+def _by_class(dosed: list[Slot]) -> Counter[str]:
+    return Counter(name for slot in dosed for name in _classes(slot))
+
+
+def _classes(slot: Slot) -> list[str]:
+    found = (one.related_serious_class for one in slot.body.toxicities)
+    return [name for name in found if name is not None]
+
+
+def _toxic(trial: "Trial", rule: str, protocol: Protocol, today: date) -> int:
+    """How many toxicities a rule counts now, whether or not they cross it."""
+    dosed, _, limiting = _counted(trial, protocol, today)
+    if rule.startswith("halt-"):
+        return len(_halted(dosed).get(rule.removeprefix("halt-"), []))
+    if rule.startswith("same-class-"):
+        return _by_class(dosed)[rule.removeprefix("same-class-")]
+    return len(limiting)
