@@ -10,16 +10,15 @@ from typing import Any
 from zoneinfo import ZoneInfoNotFoundError
 
 from domain.kernel import Problem
+from domain.trial import decidable
+from domain.trial.decidable import Words, undecidable
 from domain.trial.overlay import NAMED_BY, escaped, stands
 from domain.trial.protocol import Entry, Plausible, Protocol, Visit
 from domain.trial.study import zone_named
 
-Words = Mapping[str, frozenset[str] | None]
-"""Part of the protocol -> names that count as defined there (None: any name), because what would
-define them has a problem of its own already."""
-
 RULES: Mapping[str, str] = MappingProxyType(
     {
+        **decidable.RULES,
         "another-study-than-addressed": "The document names another study than its address.",
         "another-version-than-addressed": "The document names another version than its address.",
         "clock-with-two-limits": "A clock has hours or days, not both.",
@@ -158,7 +157,7 @@ def _dose(protocol: Protocol, spared: Words) -> Iterator[Problem]:
     dosing = [index for index, visit in enumerate(protocol.visits) if visit.kind == "dosing"]
     for index in dosing[1:]:
         yield Problem(f"/visits/{index}/kind", "several-dosing-visits")
-    if dosing or spared.get("visits", frozenset()) != frozenset():
+    if dosing or "visits" in spared:
         return
     for index, visit in enumerate(protocol.visits):
         if visit.day is not None and visit.anchor == "dose":
@@ -242,6 +241,9 @@ def _criteria(protocol: Protocol, spared: Words) -> Iterator[Problem]:
         source = criterion.source
         if source is not None and not _known(source, protocol.sources, "sources", spared):
             yield Problem(f"/criteria/{index}/source", "unknown-source")
+        if criterion.rule is not None:
+            place = f"/criteria/{index}/rule"
+            yield from undecidable(criterion.rule, protocol, place, spared)
 
 
 def _assumptions(protocol: Protocol, spared: Words) -> Iterator[Problem]:

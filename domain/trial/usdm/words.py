@@ -95,11 +95,11 @@ def contact_name(day: int, mode: str | None) -> str:
 
 def plain_text(markup: str) -> str:
     """The wording without its markup; list items and paragraphs stand on lines of their own."""
-    lines = re.sub(r"</?(?:p|ol|ul|tr|table|div|br)\b[^>]*>", "\n", markup)
-    lines = re.sub(r"<li\b[^>]*>\s*(?:<p\b[^>]*>)?", "\n- ", lines)
+    lines = re.sub(r"<li\b[^>]*>\s*(?:<(?:p|div)\b[^>]*>\s*)*", "\n- ", markup)
+    lines = re.sub(r"</?(?:p|ol|ul|tr|table|div|br)\b[^>]*>", "\n", lines)
     lines = html.unescape(re.sub(r"<[^>]*>", " ", lines))
     tidy = [" ".join(line.split()) for line in lines.split("\n")]
-    return re.sub(r"(?m)^- *\n+(?=[^-\n])", "- ", "\n".join(line for line in tidy if line))
+    return "\n".join(line for line in tidy if line)
 
 
 def marked_up(text: str) -> str:

@@ -139,7 +139,7 @@ VARIANTS: list[dict[str, Any]] = [
     {"/visits/5/mode": GONE, "/visits/6/mode": "video", "/visits/7/mode": "telephone"},
     {"/visits/5/name": 'Visit 5 <b>&amp; "more"'},
     {"/criteria/0/text": "Two  spaces\n\n  and a blank line &lt; <p>5</p>"},
-    {"/criteria": []},
+    {"/criteria": [], "/assumptions": {}},
     {"/visits/13/before": 1, "/visits/13/anchor": "screening"},
     {"/dose": {}, "/assumptions": {}},
 ]

@@ -12,6 +12,11 @@ from domain.trial.reading import plain, read
 from domain.trial.validation import RULES
 from tests.domain.protocol.documents import GONE, changed, lk
 
+I2, I3, I4, I6, E1, E3, E5, E9 = (f"/criteria/{n}/rule" for n in (1, 2, 3, 5, 8, 10, 12, 16))
+SOON = {"anchor": "screening", "back": "P0D", "until": "before-day-0"}
+EMPTY = {"anchor": "screening", "back": "P0D", "until": "day-before"}
+DAY_0 = {"anchor": "day-0", "back": "P1D"}
+WEIGHT = {"rule": "value", "code": "weight", "unit": "kg", "at_least": "40", "within": SOON}
 LATER = {"code": "V12", "name": "Day 200", "day": 200}
 
 # The visits by index: 0 V0, 1 V1, 2 V2 ... 11 V11, 12 ET, 13 UNS.
@@ -68,6 +73,74 @@ BREAKS: list[tuple[str, Any, str, str]] = [
         "unknown-item",
     ),
     ("/dictionary/sledai-2k/items", {}, "/dictionary/sledai-2k", "no-items"),
+    # criteria by index: 1 I2 (items), 2 I3 (titre), 3 I4 (eGFR), 4 I5, 5 I6 (score), 8 E1, 10 E3
+    (f"{I3}/of/1/code", "anti-dsDNS", f"{I3}/of/1/code", "unknown-observation"),
+    (f"{I3}/of/0/code", "anti-dsdna", f"{I3}/of/0/code", "wrong-kind"),
+    (f"{I3}/of/1/code", "sledai-2k", f"{I3}/of/1/code", "wrong-kind"),
+    (f"{I3}/of/0/at_least", "1:0", f"{I3}/of/0/at_least", "string-pattern-mismatch"),
+    (f"{I3}/of/0/within/anchor", "baseline", f"{I3}/of/0/within/anchor", "literal-error"),
+    (f"{I3}/of/0/within/back", "6 months", f"{I3}/of/0/within/back", "string-pattern-mismatch"),
+    (f"{I3}/of/0/within", EMPTY, f"{I3}/of/0/within", "window-is-empty"),
+    (f"{I3}/of/0/rule", "titer", f"{I3}/of/0", "union-tag-invalid"),
+    (f"{I3}/of", [], f"{I3}/of", "too-short"),
+    (f"{I4}/at_least", GONE, f"{I4}", "no-limit"),
+    (f"{I4}/less_than", "30", f"{I4}", "impossible-limits"),
+    (f"{I4}/at_most", "29", f"{I4}", "impossible-limits"),
+    (f"{I4}/at_most", "30", "", ""),
+    (f"{I4}/creatinine", "kreatinin", f"{I4}/creatinine", "unknown-observation"),
+    (f"{I4}/creatinine", "platelets", f"{I4}/creatinine", "unit-not-convertible"),
+    (I4, {"rule": "egfr", "at_least": "30", "within": SOON}, I4, "no-observation"),
+    (I4, {**WEIGHT, "unit": "stone"}, f"{I4}/unit", "unit-not-convertible"),
+    (I4, {**WEIGHT, "unit": "g"}, f"{I4}/at_least", "outside-range"),
+    (I4, {**WEIGHT, "unit": "g", "at_least": "40000"}, "", ""),
+    (I4, {**WEIGHT, "within": DAY_0}, "", ""),
+    (
+        I4,
+        {"rule": "one-of", "code": "weight", "values": ["x"], "within": SOON},
+        f"{I4}/code",
+        "wrong-kind",
+    ),
+    (I4, {"rule": "age"}, I4, "no-limit"),
+    (I4, {"rule": "age", "at_least": 76, "at_most": 75}, I4, "impossible-limits"),
+    (I4, {"rule": "at-least", "count": 2, "of": [WEIGHT]}, f"{I4}/count", "cannot-be-counted"),
+    (
+        I4,
+        {"rule": "not", "of": {**WEIGHT, "code": "wight"}},
+        f"{I4}/of/code",
+        "unknown-observation",
+    ),
+    (
+        I4,
+        {"rule": "decided", "yes": WEIGHT, "no": {**WEIGHT, "code": "wight"}},
+        f"{I4}/no/code",
+        "unknown-observation",
+    ),
+    (I4, {"rule": "attested", "statement": "well"}, f"{I4}/statement", "unknown-statement"),
+    (f"{I2}/of/of/0/at_least", 12, f"{I2}/of/of/0/at_least", "cannot-be-counted"),
+    (f"{I2}/of/of/1/groups/skin", 1, f"{I2}/of/of/1/groups/skin", "unknown-group"),
+    (f"{I2}/of/of/1/groups/clinical", 12, f"{I2}/of/of/1/groups/clinical", "cannot-be-counted"),
+    (
+        f"{I2}/of/of/1/only_without/direct-coombs",
+        "anaemia",
+        f"{I2}/of/of/1/only_without/direct-coombs",
+        "unknown-item",
+    ),
+    (
+        f"{I2}/when/of/0/complete_when",
+        "said-so",
+        f"{I2}/when/of/0/complete_when",
+        "unknown-statement",
+    ),
+    (f"{I6}/at_least", "106", f"{I6}/at_least", "outside-range"),
+    (f"{I6}/at_least", "105", "", ""),
+    (f"{I6}/code", "acr-1997", "", ""),
+    (f"{E1}/routes/-", "topical", f"{E1}/local_routes", "contradictory-routes"),
+    (f"{E1}/not_classes", ["corticosteroid"], f"{E1}/not_classes", "contradictory-classes"),
+    (f"{E1}/complete_when", "said-so", f"{E1}/complete_when", "unknown-statement"),
+    (f"{E3}/weight", "height", f"{E3}/weight", "unit-not-convertible"),
+    ("/steroids", [], E3, "no-steroid-table"),
+    ("/visits/1/kind", "follow-up", f"{E5}/of/anchor", "no-day-0"),
+    ("/visits/1/kind", "follow-up", f"{E9}/of/0/within/anchor", "no-day-0"),
     ("/steroids/1/name", "cortisone", "/steroids/1/name", "duplicate-code"),
     ("/toxicity/boundary/theta", "1", "/toxicity/boundary/theta", "less-than"),
     ("/study", GONE, "/study", "required"),
@@ -98,6 +171,8 @@ def part_of(place: str) -> tuple[str, ...]:
     head, *rest = place.split("/")[1:]
     if head in ("visits", "dose"):
         return ("schedule",)
+    if head in ("criteria", "dictionary", "steroids"):
+        return ("words",)
     return (head,) if head == "clocks" else (head, *rest[:1])
 
 
