@@ -46,7 +46,7 @@ class Judging:
             before = states[group.participant]
             if before.version == 0 and not isinstance(group.posted[0].body, Referred):
                 raise NotFound("participant")
-            matches(terms, before.version)
+            matches(terms, before.version, study, before.id)
             _names_its_version(trial, before, group, terms)
             wanted = [self._wanted(study, before, posted, terms) for posted in group.posted]
             admitted = _admitted(trial, before, wanted, terms, first)
@@ -123,12 +123,12 @@ def _index_of(trial: Trial, before: Participant, wanted: Sequence[Proposed], ter
     return len(wanted) - 1
 
 
-def matches(terms: Terms, version: int) -> None:
+def matches(terms: Terms, version: int, study: str, participant: str | None) -> None:
     """Raise PreconditionFailed unless the stream stands where `If-Match` says."""
     wanted = terms.if_match
     if wanted is None or wanted == version or (wanted == ANY_VERSION and version > 0):
         return
-    raise PreconditionFailed(version)
+    raise PreconditionFailed(version, wanted, study, participant)
 
 
 def _names_its_version(trial: Trial, before: Participant, group: Group, terms: Terms) -> None:

@@ -138,7 +138,7 @@ class Recording:
                     return await asyncio.to_thread(
                         self._repeats.answer, study, STUDY_STREAM, [place]
                     )
-                matches(terms, trial.version)
+                matches(terms, trial.version, study, None)
                 event = judge.admit_study(trial, self._judging.proposed(posted, terms, None))
                 prints = self._repeats.fingerprints([Group(STUDY_STREAM, (posted,))], terms)
                 drafts = drafts_of("study", STUDY_STREAM, trial.head, (event,), prints)

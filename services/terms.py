@@ -13,9 +13,14 @@ ANY_VERSION = -1
 class PreconditionFailed(Exception):
     """If-Match named another version than the participant's."""
 
-    def __init__(self, current_version: int) -> None:
-        super().__init__("the participant has another version")
+    def __init__(
+        self, current_version: int, wanted: int, study: str, participant: str | None
+    ) -> None:
+        super().__init__("the stream has another version")
         self.current_version = current_version
+        self.wanted = wanted
+        self.study = study
+        self.participant = participant
 
 
 class PreconditionRequired(Exception):

@@ -9,6 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
+from domain.canonical import canonical
 from infra.ledger.types import STUDY_STREAM, Stored
 from services.api import access, asked, feed, tables
 from services.api.replies import (
@@ -26,6 +27,7 @@ from services.auth import Caller
 from services.bootstrap import Cairn
 from services.door import cloudevents
 from services.door.refused import invalid
+from services.replay import replay
 
 router = APIRouter(tags=["Audit"])
 
@@ -66,6 +68,26 @@ def get_history(
     if len(events) > limit:
         headers["Link"] = _next(request, after=page[-1].version)
     return _listed(request, study, head, page, headers)
+
+
+@router.get("/studies/{study}/participants/{participant}/replay")
+def get_replay(
+    request: Request,
+    version: Annotated[
+        int | None, Query(ge=1, le=2**53 - 1, description="The version; the newest without it.")
+    ] = None,
+) -> Response:
+    """The whole state after a version and before it, what changed and why.
+
+    The same version answers the same bytes whenever it is asked for.
+    """
+    caller, study = access.within_study(request)
+    cairn, name = access.cairn_of(request), str(request.path_params["participant"])
+    participant = access.visible(cairn, caller, study, name)
+    access.may(caller, "read")
+    wanted = participant.version if version is None else version
+    found = replay(cairn.hot, study, name, wanted)
+    return Response(canonical(found.document()), 200, {"ETag": etag(wanted)}, JSON)
 
 
 @router.get("/studies/{study}/log")

@@ -7,7 +7,7 @@ is bounded by the window of items under way.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,7 +67,7 @@ class Batch:
         self._waiting: dict[str, deque[tuple[Item, Sure]]] = {}
         self._workers: set[asyncio.Task[None]] = set()
 
-    async def results(self, items: AsyncIterator[Item]) -> AsyncIterator[Result]:
+    async def results(self, items: AsyncIterator[Item]) -> AsyncGenerator[Result, None]:
         """The results, in order, as they become known."""
         window: asyncio.Queue[Sure | None] = asyncio.Queue(WINDOW_ITEMS)
         reader = asyncio.create_task(self._read(items, window))

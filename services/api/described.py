@@ -113,6 +113,7 @@ OPERATIONS: Mapping[str, Described] = {
     "get_protocol": Described({200: {JSON: ref("Protocol"), "application/yaml": TEXT}}, _READS),
     "get_sites": Described({200: {JSON: ref("Sites")}}, (*_SCOPED, 503)),
     "get_history": Described({200: _HISTORY}, _READS),
+    "get_replay": Described({200: {JSON: ref("Replay")}}, _READS),
     "get_log": Described(
         {200: {**_HISTORY, "text/event-stream": TEXT}},
         (400, *_READS, 429),

@@ -77,9 +77,14 @@ def _rule(error: Refusal) -> dict[str, Any]:
 
 
 def _precondition_failed(error: PreconditionFailed) -> Answered:
-    current = error.current_version
+    current, after = error.current_version, max(error.wanted, 0)
+    base = f"/v1/studies/{error.study}"
+    if error.participant is None:
+        missed = f"{base}/log"
+    else:
+        missed = f"{base}/participants/{error.participant}/events?after={after}"
     detail = f"The newest version is {current}."
-    return answered("precondition-failed", detail, current_version=current)
+    return answered("precondition-failed", detail, current_version=current, missed=missed)
 
 
 def _precondition_required(_error: PreconditionRequired) -> Answered:

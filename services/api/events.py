@@ -1,6 +1,6 @@
 """POST of events: one, an array, a batch or a stream. The hot routes: raw bytes in and out."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -136,7 +136,7 @@ def _streamed(
     terms = asked.terms_of(request, caller)
     read = _reader("ndjson", study, participant)
 
-    def results(receive: Receive) -> AsyncIterator[dict[str, Any]]:
+    def results(receive: Receive) -> AsyncGenerator[dict[str, Any], None]:
         return Batch(cairn, caller, study, terms).results(items(receive, read))
 
     return Answering(results, _gate(request))

@@ -32,7 +32,6 @@ class Feeds:
         self._open = 0
         self._waiting: dict[str, set[asyncio.Event]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._ended = False
         cairn.ledger.listen(self._wake)
 
     def enter(self) -> None:
@@ -45,18 +44,6 @@ class Feeds:
     def leave(self) -> None:
         """One reader fewer."""
         self._open -= 1
-
-    @property
-    def ended(self) -> bool:
-        """Whether the server is going down."""
-        return self._ended
-
-    def end(self) -> None:
-        """Let every reader go."""
-        self._ended = True
-        for waiting in self._waiting.values():
-            for event in waiting:
-                event.set()
 
     async def news(self, study: str) -> None:
         """Wait until something may have been appended."""
@@ -103,7 +90,7 @@ async def _events(
     last, told, spoke = after, after, loop.time()
     try:
         yield b": cairn\n\n"
-        while not feeds.ended:
+        while True:
             before = last
             page, last = await run_in_threadpool(_page, cairn, study, before, shown)
             for stored in page:

@@ -47,7 +47,8 @@ def list_of(item: Schema, **optional: Schema) -> Schema:
 def components() -> dict[str, Schema]:
     """Every component schema by name."""
     found = dict(_ANSWERS)
-    participant, study = [], []
+    participant: list[str] = []
+    study: list[str] = []
     for types, variants in ((catalogue.PARTICIPANT, participant), (catalogue.STUDY, study)):
         for name, cls in types.items():
             if cls.kind is Kind.CONCLUSION:
@@ -195,6 +196,22 @@ _ANSWERS: dict[str, Schema] = {
             "const": True,
             "description": "Positions outside the token's site are left out.",
         },
+    ),
+    "Replay": record(
+        {
+            "study": _TEXT,
+            "participant": _NAME,
+            "version": _POSITION,
+            "position": _POSITION,
+            "event": {"type": "object"},
+            "before": null_or({"type": "object"}),
+            "state": {"type": "object"},
+            "changes": {
+                "type": "array",
+                "items": record({"path": _TEXT, "before": {}, "after": {}}),
+            },
+            "why": {"type": "object"},
+        }
     ),
     "Refusal": record(
         {

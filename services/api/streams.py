@@ -3,8 +3,9 @@
 import asyncio
 import tempfile
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractContextManager, aclosing
+from typing import IO
 
 import orjson
 from starlette.responses import Response
@@ -84,7 +85,7 @@ class Spool:
     def __init__(self) -> None:
         self._memory: deque[bytes] = deque()
         self._bytes = 0
-        self._disk: tempfile._TemporaryFileWrapper[bytes] | None = None
+        self._disk: IO[bytes] | None = None
         self._read_to = 0
         self._written_to = 0
         self._news = asyncio.Event()
@@ -94,7 +95,7 @@ class Spool:
         """Add a line."""
         if self._disk is not None or self._bytes + len(line) > SPOOL_MEMORY_BYTES:
             if self._disk is None:
-                self._disk = tempfile.TemporaryFile(prefix="cairn-results-")  # noqa: SIM115
+                self._disk = _disk()
             self._disk.seek(self._written_to)
             self._disk.write(line)
             self._written_to += len(line)
@@ -140,12 +141,16 @@ class Spool:
         return chunk
 
 
+def _disk() -> IO[bytes]:
+    return tempfile.TemporaryFile(prefix="cairn-results-")
+
+
 class Answering(Response):
     """A response that reads the request while it is answered."""
 
     def __init__(
         self,
-        results: Callable[[Receive], AsyncIterator[Result]],
+        results: Callable[[Receive], AsyncGenerator[Result, None]],
         gate: AbstractContextManager[None],
     ) -> None:
         super().__init__(media_type=NDJSON)

@@ -135,7 +135,7 @@ def _summary(trial: Trial) -> dict[str, Any]:
 
 
 def _whole(trial: Trial) -> dict[str, Any]:
-    latest = trial.protocols[next(reversed(trial.protocols))]
+    latest = [*trial.protocols.values()][-1]
     return {
         **_summary(trial),
         "consent_forms": [

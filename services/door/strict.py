@@ -7,7 +7,7 @@ Fractions arrive as `Decimal`, integers as `int`; nothing is ever a float.
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -180,10 +180,12 @@ def _constant(_text: str) -> Any:
     raise Malformed("number", "NaN and Infinity are not JSON")
 
 
-_SCAN = json.JSONDecoder(
+_DECODER: Any = json.JSONDecoder(
     object_pairs_hook=_object,
     parse_int=_integer,
     parse_float=_fraction,
     parse_constant=_constant,
     strict=True,
-).scan_once
+)
+_SCAN: Callable[[str, int], tuple[Any, int]] = _DECODER.scan_once
+"""Reads the value that starts at an index; documented as an attribute, but not typed as one."""
