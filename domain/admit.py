@@ -11,6 +11,7 @@ from domain.kernel import (
     PROVISIONAL,
     Actor,
     Conclusion,
+    Impossible,
     Kind,
     Proposed,
     Recorded,
@@ -82,7 +83,7 @@ def concluded_by_time(trial: Trial, before: Participant, now: datetime) -> Admit
 def admit_study(trial: Trial, proposed: Proposed) -> Recorded:
     """What the ledger receives for an event of the study's own stream."""
     if proposed.occurred_at.earliest() > proposed.now + possible.SKEW:
-        raise possible.Impossible("future", "it lies in the future")
+        raise Impossible("future", "it lies in the future")
     study.check(trial, proposed)
     return _envelope(proposed, PROVISIONAL, trial.version + 1)
 
@@ -174,7 +175,8 @@ def _substance(body: object) -> tuple[object, ...]:
 
 
 def _refuse_deviations(events: Sequence[Recorded]) -> None:
-    rules, evidence = [], set()
+    rules: list[str] = []
+    evidence: set[int] = set()
     for event in events:
         if isinstance(event.body, DeviationDetected) and not event.body.cleared:
             rules.append(event.body.rule)

@@ -156,13 +156,14 @@ class Recorded:
 
 
 BodyT = TypeVar("BodyT", bound=Event)
+BodyT_co = TypeVar("BodyT_co", bound=Event, covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Noted(Generic[BodyT]):
+class Noted(Generic[BodyT_co]):
     """A fact or decision as a chapter remembers it: its body and where it stands in the log."""
 
-    body: BodyT
+    body: BodyT_co
     recorded: Recorded
 
     @property
@@ -379,5 +380,5 @@ class Protects:
         if value is None:
             return None
         if isinstance(value, Clear):
-            raise ValueError("a protected value must be sealed before it is written")
+            raise TypeError("a protected value must be sealed before it is written")
         return {"sealed": value.sealed, "key": value.key}

@@ -47,15 +47,15 @@ class Participant:
     """Leaf hash (hex) of every event recorded for the participant, by version."""
     concluded: Mapping[Key, Recorded] = field(default_factory=dict)
     """The conclusions that stand in the log, by key."""
-    referral: Referral = Referral()
-    consent: Consent = Consent()
-    screening: Screening = Screening()
-    eligibility: Eligibility = Eligibility()
-    treatment: Treatment = Treatment()
-    visits: Visits = Visits()
-    safety: Safety = Safety()
-    closure: Closure = Closure()
-    oversight: Oversight = Oversight()
+    referral: Referral = field(default_factory=Referral)
+    consent: Consent = field(default_factory=Consent)
+    screening: Screening = field(default_factory=Screening)
+    eligibility: Eligibility = field(default_factory=Eligibility)
+    treatment: Treatment = field(default_factory=Treatment)
+    visits: Visits = field(default_factory=Visits)
+    safety: Safety = field(default_factory=Safety)
+    closure: Closure = field(default_factory=Closure)
+    oversight: Oversight = field(default_factory=Oversight)
     _computed: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
     _derived: dict[str, tuple[tuple[object, ...], Any]] = field(
         default_factory=dict, compare=False, repr=False
@@ -143,7 +143,7 @@ def chapter_of(event: Event) -> Any:
 
 def evolve(participant: Participant, recorded: Recorded) -> Participant:
     """The participant after one more event; it never refuses."""
-    standing = {
+    standing: dict[str, Any] = {
         "version": recorded.version,
         "position": recorded.position,
         "head": recorded.hash or None,
@@ -156,14 +156,14 @@ def evolve(participant: Participant, recorded: Recorded) -> Participant:
         concluded.pop(body.key(), None)
         if not body.cleared:
             concluded[body.key()] = recorded
-        return replace(participant, concluded=concluded, **standing)  # type: ignore[arg-type]
+        return replace(participant, concluded=concluded, **standing)
     history = (*participant.history, recorded)
     if isinstance(body, Corrected | Retracted):
         blank = Participant(participant.id, history=history, concluded=participant.concluded)
         for effective in effective_history(history):
             blank = _remember(blank, effective)
-        return replace(blank, **standing)  # type: ignore[arg-type]
-    return replace(_remember(participant, recorded), history=history, **standing)  # type: ignore[arg-type]
+        return replace(blank, **standing)
+    return replace(_remember(participant, recorded), history=history, **standing)
 
 
 def _remember(participant: Participant, recorded: Recorded) -> Participant:

@@ -4,6 +4,7 @@ Impossible at the precision of a day means impossible for the whole day; a parti
 the future when its earliest day does.
 """
 
+from collections.abc import Mapping
 from datetime import timedelta
 
 from domain.journey.closure import Completed, Died, Recontacted
@@ -12,8 +13,9 @@ from domain.journey.referral import Prescreened
 from domain.journey.screening import Attested, ObservationRecorded, ScreeningStarted
 from domain.journey.treatment import Dosed, Enrolled
 from domain.journey.visits import SampleCollected, VisitCompleted
-from domain.kernel import Impossible, Proposed
+from domain.kernel import Event, Impossible, Proposed
 from domain.participant import Participant
+from domain.safety.events import AdverseEventReported, AdverseEventUpdated, SafetyReportSubmitted
 from domain.time import When
 from domain.trial.study import Trial
 
@@ -35,6 +37,15 @@ _LIVING = (
 )
 """Acts that need a living person."""
 
+_SAYS_WHEN: Mapping[type[Event], tuple[str, ...]] = {
+    AdverseEventReported: ("onset", "end", "aware_at"),
+    AdverseEventUpdated: ("onset", "end", "aware_at"),
+    Died: ("on",),
+    Dosed: ("started_at", "ended_at"),
+    SafetyReportSubmitted: ("submitted_at",),
+}
+"""Fact -> its fields that say when something was, beside `occurred_at`."""
+
 
 def not_in_the_future(
     moment: When | None, proposed: Proposed, trial: Trial, site: str | None
@@ -48,8 +59,8 @@ def check(trial: Trial, participant: Participant, proposed: Proposed) -> None:
     """Refuse what lies in the future, before birth, or after death for a living person's act."""
     moment, body = proposed.occurred_at, proposed.body
     not_in_the_future(moment, proposed, trial, participant.site)
-    if isinstance(body, Died):
-        not_in_the_future(body.on, proposed, trial, participant.site)
+    for name in _SAYS_WHEN.get(type(body), ()):
+        not_in_the_future(getattr(body, name), proposed, trial, participant.site)
     if proposed.birth is not None and moment.last < proposed.birth.first:
         raise Impossible("before-birth", "it lies before the participant's birth")
     if participant.closure.died and isinstance(body, _LIVING):

@@ -36,9 +36,9 @@ class When:
     instant: datetime | None = None
 
     @classmethod
-    def parse(cls, text: str) -> Self:
+    def parse(cls, text: str) -> "When":
         """Read RFC 3339 or a partial ISO 8601 date; ValueError when it is neither."""
-        return _parse(cls, text)  # type: ignore[return-value]
+        return _parsed(text)
 
     @classmethod
     def at(cls, instant: datetime) -> Self:
@@ -76,10 +76,10 @@ class When:
 
 
 @lru_cache(maxsize=65_536)
-def _parse(cls: type[When], text: str) -> When:
+def _parsed(text: str) -> When:
     if _INSTANT.fullmatch(text):
         instant = datetime.fromisoformat(text.upper())
-        return cls(text, "instant", instant.date(), instant.date(), instant)
+        return When(text, "instant", instant.date(), instant.date(), instant)
     match = _PARTIAL.fullmatch(text)
     if match is None:
         raise ValueError("neither an instant with offset nor a date, month or year")
@@ -88,11 +88,11 @@ def _parse(cls: type[When], text: str) -> When:
     if year < 1:
         raise ValueError("the year is out of range")
     if month is None:
-        return cls(text, "year", date(year, 1, 1), date(year, 12, 31))
+        return When(text, "year", date(year, 1, 1), date(year, 12, 31))
     if day is None:
         last = calendar.monthrange(year, month)[1] if 1 <= month <= 12 else 0
-        return cls(text, "month", date(year, month, 1), date(year, month, last))
-    return cls(text, "day", date(year, month, day), date(year, month, day))
+        return When(text, "month", date(year, month, 1), date(year, month, last))
+    return When(text, "day", date(year, month, day), date(year, month, day))
 
 
 def _validated(allowed: frozenset[Precision], rule: str) -> BeforeValidator:

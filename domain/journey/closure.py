@@ -151,7 +151,9 @@ def _may_complete(trial: "Trial", participant: "Participant") -> None:
     if not participant.treatment.dosed:
         raise Refused("not-dosed", "only a dosed participant completes the study")
     last = trial.protocol_of(participant).end_visit
-    if last is not None and not participant.visits.closed(last.code):
+    if last is None or participant.visits.closed(last.code):
+        return
+    if ("lapsed", last.code) not in participant.concluded:
         raise Refused("order", f"the last visit ({last.code}) is neither completed nor missed")
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Literal, assert_never
+from zoneinfo import ZoneInfo
 
 from pydantic import Field
 
@@ -126,41 +127,127 @@ def evolve(consent: Consent, recorded: Recorded) -> Consent:
 
 
 def conclude(trial: "Trial", participant: "Participant", _now: datetime) -> Iterator[Conclusion]:
-    """Unapproved forms, and study procedures before (or without) consent."""
+    """Unapproved forms, and procedures without, before or after consent, or before a new one."""
     yield from _unapproved_forms(trial, participant)
-    yield from _procedures_before_consent(trial, participant)
+    yield from _without_consent(trial, participant)
+    yield from _before_reconsent(trial, participant)
 
 
 def _unapproved_forms(trial: "Trial", participant: "Participant") -> Iterator[Conclusion]:
     for noted in participant.consent.given:
         version = noted.body.form_version
         if trial.consent_forms and version not in trial.consent_forms:
-            yield DeviationDetected(
-                rule="consent-form-approved",
-                subject=version,
-                category="consent",
-                importance="important",
-                explanation=f"consent form {version} is not an approved form of the study",
-                evidence=noted.cited,
+            words = f"consent form {version} is not an approved form of the study"
+            yield _deviation("consent-form-approved", version, words, noted.cited)
+
+
+@dataclass(frozen=True, slots=True)
+class _Act:
+    """A study procedure that took place, and the part of consent that it needs."""
+
+    subject: str
+    scope: Scope
+    noted: Noted[Fact]
+
+
+def _acts(participant: "Participant") -> list[_Act]:
+    visits, treatment = participant.visits, participant.treatment
+    return [
+        *(_Act("screening", "visits", n) for n in participant.screening.started),
+        *(_Act(f"visit {n.body.visit}", "visits", n) for n in visits.completed),
+        *(_Act(f"sample {n.body.sample}", "samples", n) for n in visits.collected),
+        *(_Act("dose", "treatment", n) for n in treatment.dosed),
+    ]
+
+
+def _without_consent(trial: "Trial", participant: "Participant") -> Iterator[Conclusion]:
+    """Procedures without any recorded consent, before the first, or after it was withdrawn."""
+    acts, consent = _acts(participant), participant.consent
+    if not acts:
+        return
+    if not consent.given:
+        many = "1 study procedure" if len(acts) == 1 else f"{len(acts)} study procedures"
+        words = f"{many} without a recorded consent"
+        yield _deviation("consent-before-procedure", None, words, cited(*(a.noted for a in acts)))
+        return
+    zone = trial.zone(participant.site)
+    first = consent.given[0]
+    for act in acts:
+        if act.noted.when.latest(zone) <= first.when.earliest(zone):
+            yield _deviation(
+                "consent-before-procedure",
+                act.subject,
+                f"{act.subject} took place before consent",
+                cited(act.noted, first),
+            )
+            continue
+        withdrawn = _withdrawn_before(consent, act, zone)
+        if withdrawn is not None:
+            yield _deviation(
+                "consent-withdrawn",
+                act.subject,
+                f"{act.subject} took place after consent to it was withdrawn",
+                cited(act.noted, withdrawn),
             )
 
 
-def _procedures_before_consent(trial: "Trial", participant: "Participant") -> Iterator[Conclusion]:
-    given = participant.consent.given
-    zone = trial.zone(participant.site)
-    acts: tuple[tuple[str, Noted[Fact]], ...] = (
-        *((f"visit {n.body.visit}", n) for n in participant.visits.completed),
-        *((f"sample {n.body.sample}", n) for n in participant.visits.collected),
-        *(("dose", n) for n in participant.treatment.dosed),
-    )
-    for subject, act in acts:
-        if given and act.when.latest(zone) > given[0].when.earliest(zone):
+def _withdrawn_before(
+    consent: Consent, act: _Act, zone: ZoneInfo
+) -> Noted[ConsentWithdrawn] | None:
+    """The withdrawal that was certainly in force when the act took place."""
+    begun = act.noted.when.earliest(zone)
+    for withdrawn in reversed(consent.withdrawn):
+        ended = withdrawn.when.latest(zone)
+        if act.scope not in withdrawn.body.scope or ended > begun:
             continue
-        yield DeviationDetected(
-            rule="consent-before-procedure",
-            subject=subject,
-            category="consent",
-            importance="important",
-            explanation=f"{subject} took place {'before' if given else 'without a recorded'} consent",
-            evidence=cited(act, given[0] if given else None),
+        again = any(
+            given.after(withdrawn) and given.when.earliest(zone) <= act.noted.when.latest(zone)
+            for given in consent.given
         )
+        return None if again else withdrawn
+    return None
+
+
+def _before_reconsent(trial: "Trial", participant: "Participant") -> Iterator[Conclusion]:
+    """Procedures on a day after a newer form asked for a new signature that was not given yet."""
+    asking = [form for form in trial.consent_forms.values() if form.body.reconsent]
+    given = participant.consent.given
+    if not asking or not given:
+        return
+    zone = trial.zone(participant.site)
+    newer = _and_later(trial)
+    for form in asking:
+        asked = form.when.civil(zone)[1]
+        if given[0].when.civil(zone)[0] >= asked:
+            continue
+        signed = [n for n in given if n.body.form_version in newer[form.body.form_version]]
+        until = signed[0].when.civil(zone)[0] if signed else None
+        for act in _acts(participant):
+            first, last = act.noted.when.civil(zone)
+            if first <= asked or (until is not None and last >= until):
+                continue
+            yield _deviation(
+                "reconsent",
+                f"{act.subject} {form.body.form_version}",
+                f"{act.subject} took place before form {form.body.form_version} was signed",
+                cited(act.noted, form),
+            )
+
+
+def _and_later(trial: "Trial") -> dict[str, set[str]]:
+    """Form -> itself and the forms approved after it."""
+    order = list(trial.consent_forms)
+    return {form: set(order[index:]) for index, form in enumerate(order)}
+
+
+def _deviation(
+    rule: str, subject: str | None, explanation: str, evidence: tuple[int, ...]
+) -> DeviationDetected:
+    return DeviationDetected(
+        rule=rule,
+        subject=subject,
+        category="consent",
+        importance="important",
+        explanation=explanation,
+        evidence=evidence,
+    )

@@ -1,9 +1,9 @@
 """Treatment: the study's one gate (enrolment, dose authorisation) and its one act (the dose)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Annotated, Literal, assert_never
+from typing import TYPE_CHECKING, Annotated, Any, Literal, assert_never
 
 from pydantic import Field
 
@@ -26,6 +26,7 @@ from domain.kernel import (
     joined,
 )
 from domain.time import Moment
+from domain.trial.protocol import Dose
 
 if TYPE_CHECKING:
     from domain.participant import Participant
@@ -182,20 +183,24 @@ def _staggered(trial: "Trial", participant: "Participant", day: date) -> None:
     stagger = trial.protocol_of(participant).stagger
     if stagger is None:
         return
-    others = [slot for slot in trial.dose_slots() if slot.body.participant != participant.id]
+    others = [
+        (dosed_on, slot.position)
+        for slot in trial.slots.values()
+        if slot.body.participant != participant.id
+        and (dosed_on := slot.body.dose_day()) is not None
+    ]
     if not others or len(others) >= stagger.first:
         return
-    latest = max(others, key=lambda slot: slot.body.dose_day())
-    days = (day - latest.body.dose_day()).days
-    if days < stagger.days:
+    latest, position = max(others)
+    if (day - latest).days < stagger.days:
         raise Refused(
             "stagger",
             f"the first {stagger.first} doses are at least {stagger.days} days apart",
-            (latest.position,),
+            (position,),
         )
 
 
-def _positions(noted: list[Noted[object]] | list) -> tuple[int, ...]:  # type: ignore[type-arg]
+def _positions(noted: Iterable[Noted[Any]]) -> tuple[int, ...]:
     return tuple(sorted(one.position for one in noted))
 
 
@@ -222,7 +227,7 @@ def evolve(treatment: Treatment, recorded: Recorded) -> Treatment:
 # --- conclude: what follows -----------------------------------------------------------------------
 
 
-def conclude(trial: "Trial", participant: "Participant", now: datetime) -> Iterator[Conclusion]:
+def conclude(trial: "Trial", participant: "Participant", _now: datetime) -> Iterator[Conclusion]:
     """Doses that the study did not authorise, a second dose, an ineligible participant dosed."""
     treatment, dose = participant.treatment, trial.protocol_of(participant).dose
     if treatment.dosed and dose.authorisation:
@@ -235,9 +240,10 @@ def conclude(trial: "Trial", participant: "Participant", now: datetime) -> Itera
                 "a second dose was given; the protocol has one",
                 cited(treatment.dosed[0], again),
             )
-    for given in treatment.dosed:
-        yield from _departures(trial, participant, given)
-    yield from _ineligible(trial, participant, now)
+    for number, given in enumerate(treatment.dosed, start=1):
+        subject = None if number == 1 else f"dose {number}"
+        yield from _departures(dose, given, subject)
+    yield from _ineligible(trial, participant)
 
 
 def _unauthorised(trial: "Trial", participant: "Participant") -> Iterator[Conclusion]:
@@ -251,21 +257,22 @@ def _unauthorised(trial: "Trial", participant: "Participant") -> Iterator[Conclu
     )
 
 
-def _departures(
-    trial: "Trial", participant: "Participant", given: Noted[Dosed]
-) -> Iterator[Conclusion]:
-    dose = trial.protocol_of(participant).dose
+def _departures(dose: Dose, given: Noted[Dosed], subject: str | None) -> Iterator[Conclusion]:
+    """What was given differs from what the protocol plans, as far as both can be compared."""
+    body = given.body
     for rule, planned, actual in (
-        ("dose-product", dose.product, given.body.product),
-        ("dose-route", dose.route, given.body.route),
+        ("dose-product", dose.product, body.product),
+        ("dose-route", dose.route, body.route),
     ):
         if planned is not None and planned.casefold() != actual.casefold():
-            yield _deviation(
-                rule, None, f"the protocol has {planned}; something else was given", given.cited
-            )
+            words = f"the protocol has {planned}; something else was given"
+            yield _deviation(rule, subject, words, given.cited)
+    if dose.amount is not None and dose.unit == body.unit and dose.amount != body.amount:
+        words = f"the protocol has {dose.amount} {dose.unit}; another amount was given"
+        yield _deviation("dose-amount", subject, words, given.cited)
 
 
-def _ineligible(trial: "Trial", participant: "Participant", now: datetime) -> Iterator[Conclusion]:
+def _ineligible(trial: "Trial", participant: "Participant") -> Iterator[Conclusion]:
     verdict = verdict_of(trial, participant)
     if verdict.verdict != "ineligible":
         return

@@ -197,7 +197,9 @@ class Visits:
 
     def closed(self, code: str) -> bool:
         """Whether the visit was held or is reported missed."""
-        return any(one.body.visit == code for one in (*self.completed, *self.missed))
+        return any(one.body.visit == code for one in self.completed) or any(
+            one.body.visit == code for one in self.missed
+        )
 
 
 def _same_time(one: When, other: When) -> bool:

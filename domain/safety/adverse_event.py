@@ -145,7 +145,8 @@ def lives(
             later.setdefault(report.body.ae, []).append(report)
         else:
             first[report.body.ae] = report
-    for noted in (*updated, *assessed):
+    others: tuple[Noted[Any], ...] = (*updated, *assessed)
+    for noted in others:
         later.setdefault(noted.body.ae, []).append(noted)
     return {
         name: Life(tuple(_versions(report, later.get(name, []), zone)))

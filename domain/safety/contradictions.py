@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from domain.kernel import Noted
 from domain.safety.adverse_event import AdverseEvent, Life, surely_before
-from domain.safety.events import ContradictionFound
+from domain.safety.events import ContradictionFound, ContradictionName
 
 if TYPE_CHECKING:
     from domain.journey.closure import Died
@@ -25,7 +25,7 @@ def contradictions(
         yield from _about_death(lives, died[0])
 
 
-def _within(event: AdverseEvent) -> Iterator[tuple[str, str]]:
+def _within(event: AdverseEvent) -> Iterator[tuple[ContradictionName, str]]:
     derived = [reason for reason in event.because if reason != "reported"]
     if derived and event.serious_reported is False:
         what = ", ".join(derived)

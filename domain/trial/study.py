@@ -69,10 +69,6 @@ class Trial:
         """Standing holds on the whole study or on the site."""
         return [hold for hold in self.holds if hold.body.scope in ("study", site)]
 
-    def dose_slots(self) -> list[Noted[SlotTaken]]:
-        """Slots of participants who were dosed or whose dose is authorised."""
-        return [slot for slot in self.slots.values() if slot.body.dose_day() is not None]
-
     def protocol_of(self, participant: "Participant", at: datetime | None = None) -> Protocol:
         """The version in force for the participant, now or at a moment."""
         return self.protocols[self.version_for(participant, at)]
