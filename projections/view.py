@@ -1,0 +1,182 @@
+"""What a view is: rows computed from a participant, and the difference that the projector writes.
+
+A row holds nothing that depends on the present. What does (an open window, a running clock) is kept
+as a timeline: the states and since when each holds, so that any "now" only has to look it up.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any, assert_never
+
+from domain.canonical import canonical
+from domain.kernel import Event
+from domain.participant import Participant
+from domain.trial.events import (
+    ConsentFormApproved,
+    HoldPlaced,
+    HoldReleased,
+    ProtocolActivated,
+    ProtocolPublished,
+    SiteOpened,
+    SlotFreed,
+    SlotTaken,
+    StoppingBoundaryCrossed,
+    StudyEvent,
+    StudyRegistered,
+)
+from domain.trial.study import Trial
+
+Column = str | int | bool | date | datetime | None
+"""A value that is filtered or sorted by; decimals have no place there."""
+
+Timeline = list[list[str | None]]
+"""States in order, each after the moment it begins at (None: from the start), as text."""
+
+NO_DAY = date.max
+"""Where a row is sorted by day and has none: after all others."""
+
+KEY_DIGEST_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row: its place, the columns it is found by, and what is shown of it."""
+
+    participant: str
+    key: str
+    """Unique among the participant's rows of the view."""
+    columns: Mapping[str, Column]
+    item: Mapping[str, Any]
+    """Plain JSON, with decimals and dates as text."""
+
+    def content(self) -> bytes:
+        """Canonical bytes: equal rows have equal ones, in memory and read back from a table."""
+        columns = {name: _text(value) for name, value in self.columns.items()}
+        return canonical([self.key, columns, self.item])
+
+    def digest(self) -> bytes:
+        """A short digest of the content, to tell a changed row from an unchanged one."""
+        return hashlib.blake2b(self.content(), digest_size=KEY_DIGEST_BYTES).digest()
+
+
+Rows = Callable[[Trial, Participant], Iterator[Row]]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A view: what its rows are, and how it is kept."""
+
+    name: str
+    """Also names the `.sql` file beside its module."""
+    version: int
+    """Counts up with every change of its rows or its table, whose name carries it: two versions of
+    the program keep their own tables side by side."""
+    columns: tuple[str, ...]
+    """Columns of its table beyond place and item, in the table's order."""
+    rows: Rows
+    halts: bool = False
+    """Whether it stops at an event that cannot be projected, instead of leaving out one
+    participant: for views in which a gap is worse than a delay."""
+    package: str = "projections"
+
+    def of(self, trial: Trial, participant: Participant) -> dict[str, Row]:
+        """The participant's rows by key. ValueError when two have one key."""
+        rows: dict[str, Row] = {}
+        for row in self.rows(trial, participant):
+            if row.key in rows:
+                raise ValueError(f"two rows of {self.name} have one key")
+            rows[row.key] = row
+        return rows
+
+    def reaches(self, event: Event, participant: Participant) -> bool:
+        """Whether an event of the study's stream may change the participant's rows."""
+        return reaches(event, participant)
+
+    def rests_on(self, event: Event) -> bool:
+        """Whether an event of the study's stream may change anybody's rows."""
+        return rests_on(event)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What turns the rows before into the rows after."""
+
+    put: tuple[Row, ...]
+    removed: tuple[str, ...]
+    """Keys."""
+
+    def __bool__(self) -> bool:
+        return bool(self.put or self.removed)
+
+
+def difference(before: Mapping[str, bytes], after: Mapping[str, Row]) -> Difference:
+    """The rows that are new or changed and the keys that are gone; `before` maps key to digest."""
+    return Difference(
+        put=tuple(row for key, row in after.items() if before.get(key) != row.digest()),
+        removed=tuple(key for key in before if key not in after),
+    )
+
+
+def digest(rows: Iterable[Row]) -> str:
+    """SHA-256 (hex) over rows in the order of participant and key (code points)."""
+    total = hashlib.sha256()
+    for row in rows:
+        total.update(row.participant.encode() + b"\0" + row.content() + b"\n")
+    return total.hexdigest()
+
+
+def rests_on(event: Event) -> bool:
+    """Whether rows of participants may depend on an event of the study's stream."""
+    assert isinstance(event, StudyEvent)
+    match event:
+        case SiteOpened() | ProtocolActivated() | ConsentFormApproved():
+            return True
+        case StudyRegistered() | ProtocolPublished():
+            # A version reaches participants when it is activated at their site; the first one is
+            # there before any of them.
+            return False
+        case HoldPlaced() | HoldReleased() | SlotTaken() | SlotFreed() | StoppingBoundaryCrossed():
+            return False
+        case _:
+            assert_never(event)
+
+
+def reaches(event: Event, participant: Participant) -> bool:
+    """Whether an event of the study's stream may change the rows of the participant."""
+    if isinstance(event, SiteOpened | ProtocolActivated):
+        return event.site == participant.site
+    return rests_on(event)
+
+
+# --- timelines ------------------------------------------------------------------------------------
+
+
+def timeline(states: Iterable[tuple[date | datetime | None, str]]) -> Timeline:
+    """States in order as a timeline; a state that only goes on is not repeated."""
+    kept: Timeline = []
+    for since, state in states:
+        if not kept or kept[-1][1] != state:
+            kept.append([None if since is None else str(_text(since)), state])
+    return kept
+
+
+def state_at(states: Sequence[Sequence[str | None]], moment: date | datetime) -> str:
+    """The state that holds at a moment; of the kind (day or instant) the timeline is made of."""
+    text = str(_text(moment))
+    held = [state for since, state in states if since is None or since <= text]
+    found = held[-1] if held else states[0][1]
+    assert found is not None
+    return found
+
+
+def instant_text(instant: datetime) -> str:
+    """RFC 3339 in UTC with microseconds: texts of this width sort like the instants."""
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")
+
+
+def _text(value: Column) -> str | int | bool | None:
+    if isinstance(value, datetime):
+        return instant_text(value)
+    return value.isoformat() if isinstance(value, date) else value
