@@ -280,8 +280,9 @@ def _limits(limits: Limits, place: str) -> Found:
 
 def _reachable(rule: rules.Score, entry: Entry, place: str) -> Found:
     """A limit that every score meets, or none, decides nothing."""
-    most = sum((weight for weight in entry.items.values() if weight > 0), Decimal(0))
-    least = sum((weight for weight in entry.items.values() if weight < 0), Decimal(0))
+    weights = [weight if entry.kind == "score" else Decimal(1) for weight in entry.items.values()]
+    most = sum((weight for weight in weights if weight > 0), Decimal(0))
+    least = sum((weight for weight in weights if weight < 0), Decimal(0))
     for name, limit in _given(rule):
         if limit < least or limit > most:
             yield Problem(f"{place}/{name}", "outside-range")
