@@ -163,7 +163,9 @@ def _window(plan: Visit) -> str:
         return "no window"
     if plan.before == plan.after:
         return f"window {_days(plan.before)} either side" if plan.before else "on that day only"
-    return f"window {_days(plan.before)} before to {_days(plan.after)} after"
+    opens = f"{_days(plan.before)} before" if plan.before else "that day"
+    closes = f"{_days(plan.after)} after" if plan.after else "that day"
+    return f"window from {opens} to {closes}"
 
 
 def _days(count: int) -> str:
