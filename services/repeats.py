@@ -89,9 +89,7 @@ class Repeats:
             return await asyncio.to_thread(self.answer, study, sifted.participant, sifted.known)
         if len(sifted.places) == len(fresh.places):
             return fresh
-        places = tuple(
-            place if isinstance(place, Place) else fresh.places[place] for place in sifted.places
-        )
+        places = _placed(sifted.places, fresh.places)
         known = {place.position for place in sifted.known}
         before = await asyncio.to_thread(self.events, study, known)
         events = (*before, *fresh.events)
@@ -146,6 +144,15 @@ class Repeats:
                 after = stored.position
             if len(page) < READ_AT_ONCE:
                 return
+
+
+def _placed(posted: Sequence[Place | int], fresh: Sequence[Place]) -> tuple[Place, ...]:
+    """Where each posted event stands; one that was posted twice is a repetition of itself."""
+    places: list[Place] = []
+    for place in posted:
+        known = place if isinstance(place, Place) else fresh[place]
+        places.append(replace(known, replayed=True) if known in places else known)
+    return tuple(places)
 
 
 def ids_of(participant: Participant) -> Collection[tuple[str | None, str]]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, assert_never
 
-from pydantic import Field, JsonValue
+from pydantic import Field
 
 from domain.journey.referral import FreeText
 from domain.kernel import (
@@ -101,7 +101,9 @@ class Corrected(Decision):
     type: Literal["corrected"] = "corrected"
     reason_required: ClassVar[bool] = True
     position: Annotated[int, Field(ge=1)]
-    data: dict[str, JsonValue] | None = None
+    data: dict[str, Any] | None = None
+    """The whole new data of the event, as its type has it; checked against that type when posted.
+    (A fraction is a decimal here, which pydantic's JSON values are not.)"""
     occurred_at: Moment | None = None
 
 

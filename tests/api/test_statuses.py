@@ -2,7 +2,6 @@
 and that nothing of what was sent comes back or reaches a log."""
 
 import json
-
 from dataclasses import dataclass, field
 from typing import Any
 
