@@ -7,11 +7,11 @@ the future when its earliest day does.
 from collections.abc import Mapping
 from datetime import timedelta
 
-from domain.journey.closure import Completed, Died, Recontacted
+from domain.journey.closure import Died, Recontacted
 from domain.journey.consent import Consented
 from domain.journey.referral import Prescreened
 from domain.journey.screening import Attested, ObservationRecorded, ScreeningStarted
-from domain.journey.treatment import Dosed, Enrolled
+from domain.journey.treatment import Dosed
 from domain.journey.visits import SampleCollected, VisitCompleted
 from domain.kernel import Event, Impossible, Proposed
 from domain.participant import Participant
@@ -24,10 +24,8 @@ SKEW = timedelta(minutes=5)
 
 _LIVING = (
     Attested,
-    Completed,
     Consented,
     Dosed,
-    Enrolled,
     ObservationRecorded,
     Prescreened,
     Recontacted,
@@ -35,7 +33,7 @@ _LIVING = (
     ScreeningStarted,
     VisitCompleted,
 )
-"""Acts that need a living person."""
+"""Facts that need a living person; decisions after death are refused as such."""
 
 _SAYS_WHEN: Mapping[type[Event], tuple[str, ...]] = {
     AdverseEventReported: ("onset", "end", "aware_at"),
