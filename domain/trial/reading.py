@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from domain.kernel import Problem
+from domain.kernel import Problem, Strict
 from domain.trial.overlay import NAMED_BY, escaped
 from domain.trial.protocol import Protocol
 from domain.trial.validation import problems_of, repeated_names
@@ -43,8 +43,27 @@ def read(
 
 
 def plain(protocol: Protocol) -> dict[str, Any]:
-    """The protocol as plain objects, complete; reading them gives an equal protocol."""
-    return protocol.model_dump(mode="json", exclude_none=True)
+    """The protocol as plain objects, complete; reading them gives an equal protocol.
+
+    A value that is absent, and would be without a word about it, is left out.
+    """
+    found = _said(protocol, protocol.model_dump(mode="json"))
+    assert isinstance(found, dict)
+    return found
+
+
+def _said(part: object, dumped: Any) -> Any:
+    if isinstance(part, Strict):
+        return {
+            name: _said(getattr(part, name), dumped[name])
+            for name, info in type(part).model_fields.items()
+            if getattr(part, name) is not None or info.default is not None
+        }
+    if isinstance(part, Mapping):
+        return {key: _said(value, dumped[key]) for key, value in part.items()}
+    if isinstance(part, tuple):
+        return [_said(one, other) for one, other in zip(part, dumped, strict=True)]
+    return dumped
 
 
 def _whole(found: Protocol | list[Problem]) -> Protocol:
