@@ -1,16 +1,16 @@
 # Everything a developer types. Needs Python 3.11 or later with its venv module, and make.
 #
-#   make demo      serve LK-23-01 with a synthetic cohort, PostgreSQL included
-#   make test      the whole test suite
-#   make check     format, lint, types, import contracts, then the test suite
-#   make install   the environment in .venv, and `cairn` in it
-#   make bench     the append rate, beside that of the event store library's own recorder
-#   make lock      write the lock files anew from pyproject.toml
-#   make clean     remove what this file made (data in .cairn stays)
+#   make demo        serve LK-23-01 with a synthetic cohort, PostgreSQL included
+#   make test        the whole test suite
+#   make check       format, lint, types, import contracts, then the test suite
+#   make install     the environment in .venv, and `cairn` in it
+#   make containers  the image, compose and another PostgreSQL: needs a Docker engine
+#   make bench       the append rate, beside that of the event store library's own recorder
+#   make lock        write the lock files anew from pyproject.toml
+#   make clean       remove what this file made; data in .cairn stays
 
 VENV := .venv
 BIN := $(VENV)/bin
-ROOMS := domain projections infra services
 WORKERS ?= 2
 TESTS ?= tests
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
@@ -19,7 +19,7 @@ FIND_PYTHON := for python in $(PYTHON) python3 python3.14 python3.13 python3.12 
 	&& { command -v "$$python"; exit; }; done; \
 	echo 'Cairn needs Python 3.11 or later with its venv module: name one with make PYTHON=...' >&2; exit 1
 
-.PHONY: demo test check format lint types imports install develop bench lock clean
+.PHONY: demo test check format lint types imports containers bench install develop lock clean
 .DELETE_ON_ERROR:
 
 demo: install
@@ -44,6 +44,9 @@ types: develop
 
 imports: develop
 	$(BIN)/lint-imports
+
+containers: develop
+	CAIRN_TESTS_ENGINE=required $(BIN)/python -m pytest tests/containers
 
 bench: develop
 	$(BIN)/python -m bench.append

@@ -23,6 +23,8 @@ from infra.postgres.keeper import LOCK
 FOLDER = "CAIRN_TESTS_FOLDER"
 CONTROLLER = "CAIRN_TESTS_CONTROLLER"
 """Set by the process that began the run, for its workers too."""
+DATABASE_URL = "CAIRN_TESTS_DATABASE_URL"
+"""A server of one's own to test on, instead of the embedded one; its role must be superuser."""
 PREFIX = "cairn-tests-"
 MEMORY = Path("/dev/shm")
 MEMORY_BYTES_MIN = 2 * 1024**3
@@ -56,6 +58,7 @@ class Server:
     def make_template(self) -> None:
         from infra.postgres.migrate import migrate
 
+        self._execute("DROP DATABASE IF EXISTS {}", TEMPLATE)
         self._execute("CREATE DATABASE {}", TEMPLATE)
         migrate(self.conninfo(TEMPLATE))
 
@@ -73,14 +76,19 @@ def server() -> Server:
         fcntl.flock(lock, fcntl.LOCK_EX)
         shared = folder / "server"
         if not shared.exists():
-            # Not stopped here: other workers may still use it. The process that began the run
-            # stops it through its keeper, and the keeper stops it when that process is killed.
-            postgres = EmbeddedPostgres(folder / "data", keep_for=int(os.environ[CONTROLLER]))
-            LEFT_RUNNING.append(postgres.start())
-            (folder / "keeper").write_text(str(postgres.keeper))
-            Server(postgres.conninfo, worker, itertools.count()).make_template()
-            shared.write_text(postgres.conninfo)
+            base = os.environ.get(DATABASE_URL) or _started(folder)
+            Server(base, worker, itertools.count()).make_template()
+            shared.write_text(base)
     return Server(shared.read_text(), worker, itertools.count())
+
+
+def _started(folder: Path) -> str:
+    # Not stopped here: other workers may still use it. The process that began the run stops it
+    # through its keeper, and the keeper stops it when that process is killed.
+    postgres = EmbeddedPostgres(folder / "data", keep_for=int(os.environ[CONTROLLER]))
+    LEFT_RUNNING.append(postgres.start())
+    (folder / "keeper").write_text(str(postgres.keeper))
+    return postgres.conninfo
 
 
 @pytest.fixture

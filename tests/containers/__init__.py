@@ -1,0 +1,1 @@
+"""What only an engine for containers can show: the image, compose, another PostgreSQL."""
