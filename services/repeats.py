@@ -50,13 +50,22 @@ class Repeats:
         return hashlib.sha256(posted.content).digest()
 
     def fingerprints(self, groups: Iterable[Group], terms: Terms) -> Fingerprints:
-        """The fingerprint of every posted event that has an id."""
-        return {
-            (group.participant, posted.source or terms.source, posted.id): self.fingerprint(posted)
-            for group in groups
-            for posted in group.posted
-            if posted.id is not None
-        }
+        """The fingerprint of every posted event that has an id.
+
+        Raises EventIdReused when two of them share one: they are of different streams.
+        """
+        found: dict[tuple[str, str | None, str], bytes] = {}
+        names: set[tuple[str, str]] = set()
+        for group in groups:
+            for posted in group.posted:
+                if posted.id is None:
+                    continue
+                source = posted.source or terms.source
+                if (source, posted.id) in names:
+                    raise EventIdReused(None)
+                names.add((source, posted.id))
+                found[group.participant, source, posted.id] = self.fingerprint(posted)
+        return found
 
     async def sifted(
         self, study: str, group: Group, participant: Participant, terms: Terms

@@ -3,12 +3,30 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import uvicorn
 
 from services.api import create_app
 from services.bootstrap import Cairn
+
+READY_SECONDS_MAX = 10
+
+
+class _Server(uvicorn.Server):
+    """Says when it answers, and leaves the signals to the tests."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
 
 
 @contextlib.asynccontextmanager
@@ -23,13 +41,10 @@ async def listening(cairn: Cairn) -> AsyncIterator[tuple[str, int]]:
             ws="none",
             timeout_graceful_shutdown=1,
         )
-        server = uvicorn.Server(config)
-        server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
-        serving = asyncio.create_task(server._serve(sockets=[taken]))
+        server = _Server(config)
+        serving = asyncio.create_task(server.serve(sockets=[taken]))
         try:
-            async with asyncio.timeout(10):
-                while not server.started:
-                    await asyncio.sleep(0.01)
+            await asyncio.wait_for(server.ready.wait(), READY_SECONDS_MAX)
             yield taken.getsockname()
         finally:
             server.should_exit = True
