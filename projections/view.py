@@ -90,6 +90,22 @@ class View:
             rows[row.key] = row
         return rows
 
+    def row(
+        self, participant: str, key: str, columns: Mapping[str, Column], item: Mapping[str, Any]
+    ) -> Row:
+        """A row read back from the table."""
+        return Row(participant, key, columns, item)
+
+    def difference(
+        self, before: Mapping[str, bytes], after: Mapping[str, Row]
+    ) -> tuple[list[Row], list[str]]:
+        """What turns the rows before into the rows after."""
+        return difference(before, after)
+
+    def digest(self, rows: Iterable[Row]) -> str:
+        """The digest of rows in the order of participant and key."""
+        return digest(rows)
+
     def reaches(self, event: Event, participant: Participant) -> bool:
         """Whether an event of the study's stream may change the participant's rows."""
         return reaches(event, participant)
@@ -99,24 +115,15 @@ class View:
         return rests_on(event)
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """What turns the rows before into the rows after."""
+def difference(
+    before: Mapping[str, bytes], after: Mapping[str, Row]
+) -> tuple[list[Row], list[str]]:
+    """The rows that are new or changed, and the keys that are gone.
 
-    put: tuple[Row, ...]
-    removed: tuple[str, ...]
-    """Keys."""
-
-    def __bool__(self) -> bool:
-        return bool(self.put or self.removed)
-
-
-def difference(before: Mapping[str, bytes], after: Mapping[str, Row]) -> Difference:
-    """The rows that are new or changed and the keys that are gone; `before` maps key to digest."""
-    return Difference(
-        put=tuple(row for key, row in after.items() if before.get(key) != row.digest()),
-        removed=tuple(key for key in before if key not in after),
-    )
+    `before` maps the key of each row to its digest.
+    """
+    put = [row for key, row in after.items() if before.get(key) != row.digest()]
+    return put, [key for key in before if key not in after]
 
 
 def digest(rows: Iterable[Row]) -> str:

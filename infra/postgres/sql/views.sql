@@ -34,7 +34,9 @@ FOR UPDATE;
 -- name: move
 -- The fence: of two projectors that come from the same position one finds no row to move.
 UPDATE views.projection
-SET position = %(to)s, moved_at = clock_timestamp(), halted_at = NULL, error = NULL
+SET position = %(to)s, moved_at = clock_timestamp(),
+    halted_at = CASE WHEN halted_at > %(to)s THEN halted_at END,
+    error = CASE WHEN halted_at > %(to)s THEN error END
 WHERE study = %(study)s AND view = %(view)s AND version = %(version)s
     AND generation = %(generation)s AND status = %(status)s AND position = %(from)s;
 
@@ -54,8 +56,7 @@ WHERE study = %(study)s AND view = %(view)s AND version = %(version)s
     AND generation = %(generation)s;
 
 -- name: parked
-SELECT view, generation, participant, position, error, attempts FROM views.parked
-WHERE study = %(study)s;
+SELECT view, version, generation, participant FROM views.parked WHERE study = %(study)s;
 
 -- name: parked_of
 SELECT participant, position FROM views.parked
@@ -79,3 +80,6 @@ WHERE study = %(study)s AND view = %(view)s AND version = %(version)s
 DELETE FROM views.parked
 WHERE study = %(study)s AND view = %(view)s AND version = %(version)s
     AND generation = %(generation)s;
+
+-- name: snapshot
+SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;

@@ -1,0 +1,1 @@
+"""Projection: the ledger's events as the rows of views, live and rebuilt."""

@@ -1,0 +1,159 @@
+"""Rebuilding: a new generation of a view beside the one that is read, then the swap.
+
+Readers see the old generation until one transaction makes the new one active. A crash before that
+leaves rows nobody reads; the next rebuild removes them.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from infra.ledger.types import StoreAway
+from infra.postgres.pool import connect, conninfo_of
+from infra.projection.folds import Folds
+from infra.projection.lane import Halted, Lane
+from infra.projection.shapes import RowShape
+from infra.projection.tables import SQL, Cursor, ViewTables
+
+COPY_ROWS = 5_000
+
+Progress = Callable[[int, int], None]
+"""Told how many of the log's events are done, and how many there are."""
+
+
+class RebuildUnderWay(Exception):
+    """Another process rebuilds the same view."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """What came of a rebuild."""
+
+    view: str
+    generation: int
+    position: int
+    rows: int
+    """How many were written before the last events were taken in."""
+    digest: str
+    digest_before: str
+    """Of the generation that was read so far, at the same position."""
+
+    @property
+    def same(self) -> bool:
+        """Whether the rows kept live were those that the log gives."""
+        return self.digest == self.digest_before
+
+
+def rebuild(
+    folds: Folds, tables: ViewTables, study: str, name: str, progress: Progress
+) -> Rebuilt:
+    """Build a view anew and swap it in; see the module. Raises RebuildUnderWay, Halted."""
+    tables.begin(study)
+    with _alone(tables, study, name):
+        _clear_leftovers(tables, study, name)
+        cursor = _begin(tables, study, name)
+        rows = _fill(folds, tables, study, cursor, progress)
+        lane = Lane.open(folds, tables, study, [cursor])
+        _follow(tables, study, lane, name)
+        rebuilt = _swap(tables, study, lane, rows)
+        _clear_leftovers(tables, study, name)
+        return rebuilt
+
+
+@contextmanager
+def _alone(tables: ViewTables, study: str, name: str) -> Iterator[None]:
+    """Nobody else rebuilds the view meanwhile; the lock ends with the connection."""
+    with connect(conninfo_of(tables.pool)) as connection:
+        row = connection.execute(SQL["try_rebuild"], {"study": study, "view": name}).fetchone()
+        if row is None or not row[0]:
+            raise RebuildUnderWay(name)
+        yield
+
+
+def _clear_leftovers(tables: ViewTables, study: str, name: str) -> None:
+    version = tables.views[name].version
+    for cursor in tables.cursors(study):
+        if (cursor.view, cursor.version) != (name, version) or cursor.status == "active":
+            continue
+        tables.clear(study, name, cursor.generation)
+        with tables.writing(study) as writing:
+            writing.execute("forget_parked", cursor)
+            writing.execute("forget", cursor)
+
+
+def _begin(tables: ViewTables, study: str, name: str) -> Cursor:
+    """A generation that is to stand where the one that is read stands now."""
+    active = tables.active(study)[name]
+    with tables.writing(study) as writing:
+        row = writing.execute("begin_building", active, position=active.position).fetchone()
+    return Cursor(name, active.version, int(row[0]), "building", active.position)
+
+
+def _fill(
+    folds: Folds, tables: ViewTables, study: str, cursor: Cursor, progress: Progress
+) -> int:
+    """The rows of every participant as of the cursor's position."""
+    trial = folds.trial(study, cursor.position)
+    view = tables.views[cursor.view]
+    done, count = trial.version, 0
+    waiting: list[RowShape] = []
+    after = ""
+    while page := folds.ledger.participants(study, after):
+        after = page[-1]
+        for name in page:
+            try:
+                state = folds.participant(study, name, cursor.position)
+                rows = view.of(trial, state) if state.version else {}
+            except StoreAway:
+                raise
+            except Exception as error:  # noqa: BLE001  whatever it is, it concerns this participant
+                _left_out(tables, study, cursor, name, error)
+                continue
+            waiting.extend(rows.values())
+            done += state.version
+            if len(waiting) >= COPY_ROWS:
+                count += _copy(tables, study, cursor, waiting)
+                waiting = []
+                progress(done, cursor.position)
+    count += _copy(tables, study, cursor, waiting)
+    progress(cursor.position, cursor.position)
+    return count
+
+
+def _left_out(
+    tables: ViewTables, study: str, cursor: Cursor, name: str, error: Exception
+) -> None:
+    kind = type(error).__name__
+    if tables.views[cursor.view].halts:
+        raise Halted(cursor, cursor.position, kind) from error
+    with tables.writing(study) as writing:
+        writing.park(cursor, name, cursor.position, kind)
+
+
+def _copy(tables: ViewTables, study: str, cursor: Cursor, rows: list[RowShape]) -> int:
+    with tables.writing(study) as writing:
+        return writing.copy(cursor, rows)
+
+
+def _follow(tables: ViewTables, study: str, lane: Lane, name: str) -> None:
+    """Take in what the generation that is read has taken in meanwhile."""
+    while lane.step(tables.active(study)[name].position):
+        pass
+
+
+def _swap(tables: ViewTables, study: str, lane: Lane, rows: int) -> Rebuilt:
+    """Make the new generation the one that is read, in one transaction."""
+    with tables.writing(study) as writing:
+        # The live projector waits here, at a position that the new generation then reaches too.
+        # A crash from here on to the commit leaves the old generation in its place.
+        cursor = lane.cursors[0]
+        generation, position = writing.execute("active_held", cursor).fetchone()
+        while lane.step(position):
+            pass
+        cursor = lane.cursors[0]
+        old = Cursor(cursor.view, cursor.version, generation, "active", position)
+        before = tables.digest_in(writing.connection, study, cursor.view, generation)
+        after = tables.digest_in(writing.connection, study, cursor.view, cursor.generation)
+        writing.execute("turn", old, status="old")
+        writing.execute("turn", cursor, status="active")
+    return Rebuilt(cursor.view, cursor.generation, cursor.position, rows, after, before)

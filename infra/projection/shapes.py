@@ -1,0 +1,80 @@
+"""What the projector takes: anything shaped like a view."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
+from typing import Any, Protocol
+
+from domain.kernel import Event
+from domain.participant import Participant
+from domain.trial.study import Trial
+
+Column = str | int | bool | date | datetime | None
+
+
+class RowShape(Protocol):
+    """A row: its place, the columns it is found by, and what is shown of it."""
+
+    @property
+    def participant(self) -> str:
+        """Whose row it is."""
+
+    @property
+    def key(self) -> str:
+        """Unique among the participant's rows of the view."""
+
+    @property
+    def columns(self) -> Mapping[str, Column]:
+        """The columns beyond place and item, by name."""
+
+    @property
+    def item(self) -> Mapping[str, Any]:
+        """What is shown, as plain JSON."""
+
+    def digest(self) -> bytes:
+        """Equal for rows of equal content."""
+
+
+class ViewShape(Protocol):
+    """A view: what its rows are, and how it is kept."""
+
+    @property
+    def name(self) -> str:
+        """Its name; that of its `.sql` file too."""
+
+    @property
+    def version(self) -> int:
+        """Which version of its rows and table."""
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """The columns of its table between place and item, in the table's order."""
+
+    @property
+    def halts(self) -> bool:
+        """Whether it stops at what cannot be projected, instead of leaving a participant out."""
+
+    @property
+    def package(self) -> str:
+        """The package in which its `.sql` file stands."""
+
+    def of(self, trial: Trial, participant: Participant) -> Mapping[str, RowShape]:
+        """The participant's rows by key."""
+
+    def row(
+        self, participant: str, key: str, columns: Mapping[str, Column], item: Mapping[str, Any]
+    ) -> RowShape:
+        """A row read back from the table."""
+
+    def difference(
+        self, before: Mapping[str, bytes], after: Mapping[str, Any]
+    ) -> tuple[Sequence[RowShape], Sequence[str]]:
+        """The rows that are new or changed and the keys that are gone, from the digests before."""
+
+    def digest(self, rows: Iterable[Any]) -> str:
+        """The digest (hex) of rows in the order of participant and key."""
+
+    def rests_on(self, event: Event) -> bool:
+        """Whether an event of the study's stream may change anybody's rows."""
+
+    def reaches(self, event: Event, participant: Participant) -> bool:
+        """Whether an event of the study's stream may change the participant's rows."""
