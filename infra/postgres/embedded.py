@@ -31,6 +31,7 @@ from psycopg.conninfo import make_conninfo
 
 from infra.postgres.data_folder import (
     CONNINFO,
+    OWNER_LOCK,
     DataFolderBusy,
     Unavailable,
     own,
@@ -115,9 +116,12 @@ class EmbeddedPostgres:
         """Start it, making the cluster and the database at the first time; ready on return."""
         if self._keeper is not None:
             return self
-        self.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.data = self.data.resolve()
-        self._owned = own(self.data)
+        try:
+            self.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.data = self.data.resolve()
+            self._owned = own(self.data)
+        except OSError as error:
+            raise Unavailable(f"{self.data} cannot be used: {error.strerror}") from error
         try:
             self._start()
         except BaseException:
@@ -154,7 +158,8 @@ class EmbeddedPostgres:
     def _start(self) -> None:
         programs = _programs()
         identity = _identity(self.data, programs)
-        identity.own(self.data)
+        for path in (self.data, self.data / OWNER_LOCK):
+            identity.own(path)
         self.data.chmod(0o700)
         self._make_cluster(programs, identity)
         sockets = socket_folder(self.data, identity)
@@ -164,6 +169,7 @@ class EmbeddedPostgres:
         _make_database(server)
         self._conninfo = make_conninfo(server, dbname=DATABASE)
         write_whole(self.data / CONNINFO, self._conninfo + "\n")
+        identity.own(self.data / CONNINFO)
 
     def _make_cluster(self, programs: Path, identity: Identity) -> None:
         """initdb beside, then rename: a crash between leaves no half cluster behind."""
@@ -201,6 +207,7 @@ class EmbeddedPostgres:
             command += ["-c", f"{name}={value}"]
         with log.open("ab") as output:
             os.fchmod(output.fileno(), 0o600)
+            identity.own(log)
             self._keeper = subprocess.Popen(
                 [*_keeper_command("keep", identity, self.data), str(self._keep_for), *command],
                 cwd=_root(),

@@ -292,6 +292,12 @@ def test_a_cluster_of_another_major_version_is_left_alone(data: Path) -> None:
         EmbeddedPostgres(data).start()
 
 
+def test_a_folder_that_cannot_be_made_is_reported(data: Path) -> None:
+    data.write_text("a file")
+    with pytest.raises(Unavailable, match="cannot be used"):
+        EmbeddedPostgres(data / "below").start()
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to another account")
 def test_for_root_in_a_folder_of_another_account_postgresql_runs_as_that_account(
     data: Path,
@@ -302,7 +308,7 @@ def test_for_root_in_a_folder_of_another_account_postgresql_runs_as_that_account
     os.chown(data, account.pw_uid, account.pw_gid)
     with EmbeddedPostgres(data) as postgres:
         write(postgres.conninfo, 1)
-        assert (data / "postgres").stat().st_uid == account.pw_uid
+        assert {path.stat().st_uid for path in [data, *data.iterdir()]} == {account.pw_uid}
         assert Path(f"/proc/{postmaster(data)}").stat().st_uid == account.pw_uid
         os.kill(postmaster(data), signal.SIGKILL)
         until(lambda: answers(postgres.conninfo), "PostgreSQL did not come back")
