@@ -34,7 +34,19 @@ IMPOSSIBLE: Mapping[str, str] = MappingProxyType(
     {
         "after-death": "A living person's act, wholly after the participant's death.",
         "before-birth": "It lies before the participant's birth.",
+        "contradictory-total": "The items of an observation cannot add up to its value.",
         "future": "It lies later than now plus five minutes of skew.",
+        "implausible": "The value makes no sense for its code in that unit.",
+        "no-interpretation": "The code asks for positive, negative or indeterminate.",
+        "no-unit": "The value could be in several units and names none.",
+        "not-a-number": "The code asks for a number (a whole one for scores and counts).",
+        "not-a-text": "The code asks for a text.",
+        "not-a-titre": "The code asks for a titre, such as 1:160, >1:1280 or <1:80.",
+        "says-nothing": "The observation has neither value, interpretation nor components.",
+        "unknown-code": "The protocol's dictionary has no such code.",
+        "unknown-item": "The code has no such item.",
+        "unknown-statement": "The protocol has no such statement.",
+        "unknown-unit": "The unit is not one of those declared for the code.",
         "unknown-visit": "No protocol of the study has a visit of this code.",
     }
 )

@@ -1,5 +1,7 @@
 """Closed vocabularies of the clinical record that events and rules share."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal
 
 DrugClass = Literal[
@@ -24,3 +26,24 @@ Sex = Literal["female", "male", "intersex", "unknown"]
 
 Interpretation = Literal["positive", "negative", "indeterminate"]
 """A laboratory's reading of a result (a PCR is positive when something was detected)."""
+
+ENDED = frozenset({"ended", "inactive", "recovered", "resolved"})
+"""Statuses of a history that say it is over, where no end date is recorded."""
+
+_ROUTES: Mapping[str, str] = MappingProxyType(
+    {
+        "by-mouth": "oral",
+        "im": "intramuscular",
+        "iv": "intravenous",
+        "per-os": "oral",
+        "po": "oral",
+        "sc": "subcutaneous",
+        "subcut": "subcutaneous",
+    }
+)
+
+
+def route_named(text: str) -> str:
+    """The route of administration in one spelling: `PO` and `oral` are the same."""
+    plain = text.strip().casefold().replace(" ", "-").replace("_", "-")
+    return _ROUTES.get(plain, plain)

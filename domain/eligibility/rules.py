@@ -110,15 +110,15 @@ class Decided(Strict):
 
 
 class AppliesTo(Strict):
-    """Asked of some participants only; for the others it is `otherwise`, as not applicable.
+    """Asked of participants of these sexes, and (if so said) of all who may become pregnant,
+    whatever their sex; for the others it is `otherwise`, as not applicable.
 
-    `{rule: applies-to, childbearing_potential: true, of: {...}}`
+    `{rule: applies-to, sexes: [female], childbearing_potential: true, of: {...}}`
     """
 
     rule: Literal["applies-to"]
     sexes: Annotated[tuple[Sex, ...], Field(strict=False)] = ()
-    """Empty: any."""
-    childbearing_potential: bool | None = None
+    childbearing_potential: bool = False
     of: "Rule"
     otherwise: bool = False
 
@@ -398,7 +398,8 @@ class History(Strict):
     planned: bool = False
     """Whether planned items are meant, or those that happened."""
     lasting: bool = False
-    """Whether it goes on until an end is recorded; else it is over on its day."""
+    """Whether it goes on until an end is recorded (a date, or a status that says so: resolved,
+    inactive, ended, recovered); else it is over on its day."""
     within: Window | None = None
     """None: at any time."""
     exempt: Exempt | None = None
@@ -406,31 +407,19 @@ class History(Strict):
     """The statement by which what is not recorded did not happen; None: the record is complete."""
 
 
-Rule = Annotated[
-    All
-    | Any
-    | Not
-    | AtLeast
-    | Decided
-    | AppliesTo
-    | Remark
-    | Age
-    | Consent
-    | Attested
-    | Value
-    | Titre
-    | Finding
-    | OneOf
-    | Items
-    | Score
-    | Egfr
-    | MedicationTaken
+LogicRule = All | Any | Not | AtLeast | Decided | AppliesTo | Remark
+ObservationRule = Value | Titre | Finding | OneOf | Items | Score | Egfr
+MedicationRule = (
+    MedicationTaken
     | MedicationHeld
     | MedicationChanged
     | MedicationElapsed
     | MedicationDays
     | DailyDose
-    | History,
+)
+
+Rule = Annotated[
+    LogicRule | Age | Consent | Attested | History | ObservationRule | MedicationRule,
     Field(discriminator="rule"),
 ]
 """One node of a criterion's rule."""

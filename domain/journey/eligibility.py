@@ -1,13 +1,13 @@
 """Eligibility: what the criteria say, and the investigator's word on it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Literal, assert_never
 
 from pydantic import Field
 
-from domain.eligibility.evaluate import Outcome, Verdict, evaluate
+from domain.eligibility.evaluate import Blocked, Outcome, Verdict, verdict_under
 from domain.journey.consent import reconsent_due
 from domain.kernel import (
     Code,
@@ -103,18 +103,21 @@ class Eligibility:
     confirmed: tuple[Noted[EligibilityConfirmed], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Blocked:
-    """Why a confirmation does not stand (any more)."""
-
-    rule: str
-    detail: str
-    evidence: tuple[int, ...] = ()
-
-
 def verdict_of(trial: "Trial", participant: "Participant") -> Verdict:
-    """The verdict under the protocol in force; computed once per state and trial."""
-    return participant.once(("verdict", id(trial)), lambda: evaluate(trial, participant))
+    """The verdict under the protocol in force; kept while nothing that it reads has changed."""
+    protocol, zone = trial.protocol_of(participant), trial.zone(participant.site)
+    read = (
+        protocol,
+        zone,
+        participant.consent,
+        participant.screening,
+        participant.visits.booked,
+        participant.visits.cancelled,
+        participant.treatment.dosed,
+    )
+    return participant.derived(
+        "verdict", read, lambda: verdict_under(protocol, participant, zone)
+    )
 
 
 def confirmation_problem(
@@ -145,7 +148,7 @@ def confirmation_problem(
 
 
 def check(trial: "Trial", participant: "Participant", proposed: Proposed) -> None:
-    """Only an investigator confirms, and only a verdict that says eligible under current consent."""
+    """Only an investigator confirms, and only an eligible verdict under current consent."""
     body = proposed.body
     assert isinstance(body, EligibilityEvent)
     match body:
@@ -206,17 +209,39 @@ def evolve(eligibility: Eligibility, recorded: Recorded) -> Eligibility:
 
 
 def conclude(trial: "Trial", participant: "Participant", _now: datetime) -> Iterator[Conclusion]:
-    """The outcome of each criterion that is or was decided, and the verdict."""
+    """The outcome of each criterion that is or was decided, and the verdict.
+
+    What the log says already is given as it stands there: an unchanged outcome is not news.
+    """
     verdict = verdict_of(trial, participant)
     for outcome in verdict.outcomes:
-        if outcome.outcome != "unknown" or ("criterion", outcome.criterion) in participant.concluded:
+        key = ("criterion", outcome.criterion)
+        standing = _standing(participant, key)
+        if isinstance(standing, _CONCLUDED[outcome.outcome]):
+            yield standing
+        elif outcome.outcome != "unknown" or standing is not None:
             yield _concluded(outcome)
     yield from _dropped(verdict, participant)
     if verdict.outcomes:
-        yield EligibilityDetermined(verdict=verdict.verdict, evidence=verdict.evidence())
+        yield _determined(verdict, participant)
 
 
-_CONCLUDED = {
+def _standing(participant: "Participant", key: Key) -> Conclusion | None:
+    recorded = participant.concluded.get(key)
+    body = recorded.body if recorded is not None else None
+    return body if isinstance(body, Conclusion) else None
+
+
+def _determined(verdict: Verdict, participant: "Participant") -> Conclusion:
+    standing = _standing(participant, ("verdict",))
+    if isinstance(standing, EligibilityDetermined) and standing.verdict == verdict.verdict:
+        return standing
+    return EligibilityDetermined(verdict=verdict.verdict, evidence=verdict.evidence())
+
+
+_CONCLUDED: Mapping[
+    str, type[CriterionPassed] | type[CriterionFailed] | type[CriterionReopened]
+] = {
     "passed": CriterionPassed,
     "failed": CriterionFailed,
     "unknown": CriterionReopened,
@@ -236,8 +261,12 @@ def _dropped(verdict: Verdict, participant: "Participant") -> Iterator[Conclusio
     asked = {outcome.criterion for outcome in verdict.outcomes}
     for recorded in participant.concluded.values():
         body = recorded.body
-        if isinstance(body, _CriterionOutcome) and body.criterion not in asked:
-            yield CriterionReopened(
-                criterion=body.criterion,
-                explanation="the protocol in force has no such criterion",
-            )
+        if not isinstance(body, _CriterionOutcome) or body.criterion in asked:
+            continue
+        if isinstance(body, CriterionReopened):
+            yield body
+            continue
+        yield CriterionReopened(
+            criterion=body.criterion,
+            explanation="the protocol in force has no such criterion",
+        )

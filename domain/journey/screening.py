@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Literal, assert_never
 
 from pydantic import Field
 
+from domain.clinical.age import AgeAtScreening
+from domain.clinical.interval import Presence
+from domain.clinical.terms import DrugClass, HistoryCategory, Interpretation, Sex
 from domain.eligibility.dictionary import check_observation, check_statement
 from domain.kernel import (
     Code,
@@ -20,7 +23,6 @@ from domain.kernel import (
     Protects,
     Recorded,
     Refused,
-    Strict,
     Term,
     WrittenByCairn,
     joined,
@@ -32,14 +34,6 @@ if TYPE_CHECKING:
     from domain.trial.study import Trial
 
 # --- events: what can happen ----------------------------------------------------------------------
-
-
-class AgeAtScreening(Strict):
-    """Completed years at the screening visit: the open part of a protected birth date."""
-
-    least: int
-    most: int
-    ambiguous_leap_day: bool = False
 
 
 class ScreeningStarted(Fact):
@@ -54,7 +48,7 @@ class DemographicsRecorded(Fact):
 
     type: Literal["demographics-recorded"] = "demographics-recorded"
     birth_date: Annotated[Protected, Protects(PartialDate)]
-    sex: Literal["female", "male", "intersex", "unknown"]
+    sex: Sex
     childbearing_potential: bool | None = None
     age_at_screening: Annotated[AgeAtScreening | None, WrittenByCairn] = None
 
@@ -66,21 +60,9 @@ class ObservationRecorded(Fact):
     code: Code
     value: Number | str | None = Field(default=None, union_mode="left_to_right")
     unit: Annotated[str, Field(max_length=40)] | None = None
-    interpretation: Literal["positive", "negative", "indeterminate"] | None = None
-    components: dict[Code, Literal["present", "absent", "unknown"]] | None = None
+    interpretation: Interpretation | None = None
+    components: dict[Code, Presence] | None = None
     specimen: Code | None = None
-
-
-DrugClass = Literal[
-    "immunosuppressant",
-    "antimalarial",
-    "corticosteroid",
-    "biologic",
-    "investigational",
-    "msc-therapy",
-    "cell-therapy",
-    "other",
-]
 
 
 class MedicationRecorded(Fact):
@@ -102,13 +84,11 @@ class MedicationRecorded(Fact):
 
 
 class HistoryRecorded(Fact):
-    """An illness or procedure in the participant's past, or planned; the same id again changes it."""
+    """An illness or procedure in the past, or planned; the same record id again changes it."""
 
     type: Literal["history-recorded"] = "history-recorded"
     item: Code
-    category: Literal[
-        "cancer", "dialysis", "major-surgery", "infection", "non-sle-disease", "other"
-    ]
+    category: HistoryCategory
     term: Term
     code: Code | None = None
     started_on: PartialDate | None = None

@@ -1,0 +1,298 @@
+"""Rules on how much was taken, compiled: days in total, and the daily dose for the body weight."""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from typing import TYPE_CHECKING, NamedTuple
+
+from domain.clinical.interval import FALSE, TRUE, UNKNOWN, Interval, Truth
+from domain.clinical.steroids import Table
+from domain.eligibility.courses import Course, Filter, courses, dose_on, peak_within
+from domain.eligibility.facts import Facts, Span, days_between, latest_of
+from domain.eligibility.logic import Needs, Result, merged
+from domain.eligibility.medicines import Completeness, classes_in_words, completeness, local_noted
+from domain.eligibility.observing import Compiled, unresolved
+from domain.eligibility.picking import SAYS, within
+from domain.eligibility.rules import DailyDose, MedicationDays
+from domain.eligibility.windows import Resolved, resolver
+
+if TYPE_CHECKING:
+    from domain.trial.protocol import Protocol
+
+ONE_DAY = timedelta(days=1)
+
+
+class _Counted(NamedTuple):
+    """A course that surely (TRUE) or perhaps (UNKNOWN) counts."""
+
+    course: Course
+    matches: Truth
+    needs: Needs
+
+
+def _counted(facts: Facts, filter_: Filter, span: Span) -> list[_Counted]:
+    found = []
+    for course in courses(facts):
+        matches, needs = filter_.matches(course)
+        if matches != FALSE and course.taken_in(span) != FALSE:
+            found.append(_Counted(course, matches, needs))
+    return found
+
+
+# --- days in total --------------------------------------------------------------------------------
+
+
+def total_days(rule: MedicationDays) -> Compiled:
+    """Distinct days of the window on which any of the medicines was taken."""
+    filter_, resolve = Filter(rule), resolver(rule.within)
+    name = classes_in_words(rule)
+
+    def evaluate(facts: Facts) -> Result:
+        window, record = resolve(facts), completeness(facts, rule.complete_when)
+        span = window.span
+        if span is None or span.first is None or span.last is None:
+            return unresolved(name, window, record.needs)
+        counted = _counted(facts, filter_, span)
+        least = _union(_surely(one, span) for one in counted)
+        most = _union(_perhaps(one, span) for one in counted)
+        truth = _above(rule.more_than_days, least, most, record)
+
+        def words() -> str:
+            days = str(least) if least == most else f"{least} to {most}"
+            return f"{name}: {days} days of {span}, {SAYS[truth]} more than {rule.more_than_days}"
+
+        result = _summed(truth, counted, record, window, words)
+        return local_noted(result, facts, filter_) if rule.local_routes else result
+
+    return evaluate
+
+
+def _above(limit: int, least: int, most: int, record: Completeness) -> Truth:
+    if least > limit:
+        return TRUE
+    return FALSE if most <= limit and record.complete else UNKNOWN
+
+
+def _surely(one: _Counted, span: Span) -> tuple[date, date] | None:
+    """The days on which it was surely taken."""
+    assert span.first is not None
+    assert span.last is not None
+    if one.matches != TRUE:
+        return None
+    first = max(one.course.start[1], span.first)
+    last = span.last if one.course.end is None else min(one.course.end[0], span.last)
+    return (first, last) if first <= last else None
+
+
+def _perhaps(one: _Counted, span: Span) -> tuple[date, date] | None:
+    assert span.first is not None
+    assert span.last is not None
+    first = max(one.course.start[0], span.first)
+    last = span.last if one.course.end is None else min(one.course.end[1], span.last)
+    return (first, last) if first <= last else None
+
+
+def _union(intervals: Iterable[tuple[date, date] | None]) -> int:
+    """How many days several intervals have together; a day counts once."""
+    total = 0
+    reached: date | None = None
+    for first, last in sorted(one for one in intervals if one is not None):
+        start = first if reached is None or first > reached else reached + ONE_DAY
+        if start <= last:
+            total += days_between(start, last) + 1
+            reached = last
+    return total
+
+
+def _summed(
+    truth: Truth,
+    counted: Sequence[_Counted],
+    record: Completeness,
+    window: Resolved,
+    words: Callable[[], str],
+    *,
+    beside: tuple[int, ...] = (),
+    needs: Needs = (),
+) -> Result:
+    """A result on the sum of all courses that count."""
+    evidence = [one.course.evidence for one in counted if truth != TRUE or one.matches == TRUE]
+    if truth == FALSE:
+        evidence.append(record.evidence)
+    details = tuple(
+        need
+        for one in counted
+        for need in (*one.needs, *(() if _exact(one.course) else one.course.dates_needed()))
+    )
+    for_true = (*details, *needs)
+    for_false = (*for_true, *record.needs)
+    return Result(
+        truth,
+        merged((*evidence, window.evidence, beside)),
+        words,
+        for_true or for_false,
+        for_false,
+        windows=window.applied,
+    )
+
+
+def _exact(course: Course) -> bool:
+    return course.start[0] == course.start[1] and (
+        course.end is None or course.end[0] == course.end[1]
+    )
+
+
+# --- daily dose -----------------------------------------------------------------------------------
+
+
+class _Bounds(NamedTuple):
+    """Milligrams of prednisone: surely, and at most (None: no bound)."""
+
+    low: Fraction
+    high: Fraction | None
+
+
+def daily_dose(rule: DailyDose, protocol: "Protocol") -> Compiled:
+    """The sum of all courses on the highest day (or the mean day), for each kg of body weight."""
+    filter_, resolve = Filter(rule), resolver(rule.within)
+    weighing = resolver(rule.within.model_copy(update={"until": "before-day-0"}))
+    table: Table = tuple((one.name, one.equals_5mg_prednisone) for one in protocol.steroids)
+    limit = Fraction(rule.more_than)
+    name = classes_in_words(rule)
+
+    def evaluate(facts: Facts) -> Result:
+        window, record = resolve(facts), completeness(facts, rule.complete_when)
+        span = window.span
+        if span is None or span.first is None or span.last is None:
+            return unresolved(name, window, record.needs)
+        counted = _counted(facts, filter_, span)
+        dose = _mean(counted, span, table) if rule.aggregate == "mean" else _highest(
+            counted, span, table
+        )
+        weight, weighed_by = _weight(facts, rule.weight, weighing(facts))
+        truth = _exceeds(dose, limit, weight)
+        if truth == FALSE and not record.complete:
+            truth = UNKNOWN
+        result = _summed(
+            truth,
+            counted,
+            record,
+            window,
+            lambda: _dose_in_words(name, dose, weight, rule, truth),
+            beside=weighed_by if counted else (),
+            needs=_asked_for(rule, counted, weight, table),
+        )
+        return local_noted(result, facts, filter_) if rule.local_routes else result
+
+    return evaluate
+
+
+def _exceeds(dose: _Bounds, limit: Fraction, weight: Interval) -> Truth:
+    if weight.high is not None and dose.low > limit * Fraction(weight.high):
+        return TRUE
+    lightest = Fraction(weight.low) if weight.low is not None else Fraction(0)
+    return FALSE if dose.high is not None and dose.high <= limit * lightest else UNKNOWN
+
+
+def _stretches(counted: Sequence[_Counted], span: Span) -> list[tuple[date, date]]:
+    """The window in stretches of days on which nothing changes."""
+    assert span.first is not None
+    assert span.last is not None
+    starts = {span.first}
+    for one in counted:
+        course = one.course
+        starts.update(course.start)
+        if course.end is not None:
+            starts.update(day + ONE_DAY for day in course.end if day < date.max)
+        starts.update(day for phase in course.phases for day in phase.since)
+    inside = sorted(day for day in starts if span.first <= day <= span.last)
+    return [
+        (day, (inside[at + 1] - ONE_DAY) if at + 1 < len(inside) else span.last)
+        for at, day in enumerate(inside)
+    ]
+
+
+def _sum_on(counted: Sequence[_Counted], day: date, table: Table) -> _Bounds:
+    low, high = Fraction(0), Fraction(0)
+    bounded = True
+    for one in counted:
+        least, most = dose_on(one.course, day, table)
+        low += least if one.matches == TRUE else 0
+        bounded = bounded and most is not None
+        high += most or 0
+    return _Bounds(low, high if bounded else None)
+
+
+def _highest(counted: Sequence[_Counted], span: Span, table: Table) -> _Bounds:
+    sums = [_sum_on(counted, first, table) for first, _ in _stretches(counted, span)]
+    peaks = [peak_within(one.course, span, table) for one in counted if one.matches == TRUE]
+    highs = [one.high for one in sums]
+    high = None if None in highs else max(most for most in highs if most is not None)
+    return _Bounds(max((*(one.low for one in sums), *peaks)), high)
+
+
+def _mean(counted: Sequence[_Counted], span: Span, table: Table) -> _Bounds:
+    low, high = Fraction(0), Fraction(0)
+    bounded, days = True, 0
+    for first, last in _stretches(counted, span):
+        length = days_between(first, last) + 1
+        least, most = _sum_on(counted, first, table)
+        low += least * length
+        bounded = bounded and most is not None
+        high += (most or 0) * length
+        days += length
+    return _Bounds(low / days, high / days if bounded else None)
+
+
+def _weight(facts: Facts, code: str, window: Resolved) -> tuple[Interval, tuple[int, ...]]:
+    """The last body weight in kg of the window or the screening after it."""
+    assert window.span is not None
+    certain, possible = within(facts.readings(code), window.span)
+    last = latest_of(certain, possible)
+    if not certain:
+        return Interval(Decimal(0), None), ()
+    lows = [one.number.low if one.number is not None else None for one in last]
+    highs = [one.number.high if one.number is not None else None for one in last]
+    low = min((value for value in lows if value is not None), default=None)
+    high = max((value for value in highs if value is not None), default=None)
+    evidence = merged(one.evidence for one in last)
+    return Interval(None if None in lows else low, None if None in highs else high), evidence
+
+
+def _asked_for(
+    rule: DailyDose, counted: Sequence[_Counted], weight: Interval, table: Table
+) -> Needs:
+    """Doses that cannot be read or converted, and the weight, where something was taken."""
+    needs = [
+        one.course.need("dose")
+        for one in counted
+        if any(dose_on(one.course, day, table)[1] is None for day in _days_of(one.course))
+    ]
+    if counted and weight.high is None:
+        needs.append(rule.weight)
+    return tuple(needs)
+
+
+def _days_of(course: Course) -> tuple[date, ...]:
+    return tuple(phase.since[1] for phase in course.phases)
+
+
+def _dose_in_words(
+    name: str, dose: _Bounds, weight: Interval, rule: DailyDose, truth: Truth
+) -> str:
+    low = _rounded(dose.low)
+    high = "any number of" if dose.high is None else _rounded(dose.high)
+    amount = low if low == high else f"{low} to {high}"
+    known = weight.low == weight.high and weight.low is not None
+    kilograms = f"{weight.low:f} kg" if known else "a weight that is not known"
+    each = "mean day" if rule.aggregate == "mean" else "day"
+    return (
+        f"{name}: {amount} mg of prednisone on the highest {each}"
+        f" at {kilograms}, {SAYS[truth]} more than {rule.more_than:f} mg/kg"
+    ).replace("highest mean day", "mean day")
+
+
+def _rounded(amount: Fraction) -> str:
+    """For people; the comparison is exact."""
+    number = Decimal(amount.numerator) / Decimal(amount.denominator)
+    return f"{number:.2f}".rstrip("0").rstrip(".")

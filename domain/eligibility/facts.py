@@ -1,0 +1,317 @@
+"""The facts of one participant as rules ask for them: anchors, windows, results, answers.
+
+Days are civil days at the site. A fact whose date is only partly known may lie in a window or not;
+then it decides only where both readings agree.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+from domain.clinical.interval import FALSE, TRUE, UNKNOWN, Interval, Truth
+from domain.eligibility.logic import Needs
+from domain.eligibility.measures import Reader
+from domain.kernel import Noted, cited
+from domain.time import When
+
+if TYPE_CHECKING:
+    from domain.clinical.age import AgeAtScreening
+    from domain.journey.screening import (
+        Attested,
+        DemographicsRecorded,
+        ObservationRecorded,
+        Screening,
+    )
+    from domain.participant import Participant
+
+Days = tuple[date, date]
+"""The earliest and the latest civil day that something may have been."""
+
+
+class Anchored(NamedTuple):
+    """The day of an anchor with its evidence, or what is missing for it."""
+
+    on: date | None
+    evidence: tuple[int, ...] = ()
+    missing: Needs = ()
+
+
+class Span(NamedTuple):
+    """Civil days from first to last, both included; None where it is open."""
+
+    first: date | None
+    last: date | None
+
+    def holds(self, days: Days) -> Truth:
+        """Whether a single day, known as an interval, lies within."""
+        earliest, latest = days
+        if (self.last is not None and earliest > self.last) or (
+            self.first is not None and latest < self.first
+        ):
+            return FALSE
+        inside = (self.first is None or earliest >= self.first) and (
+            self.last is None or latest <= self.last
+        )
+        return TRUE if inside else UNKNOWN
+
+    def meets(self, start: Days, end: Days | None) -> Truth:
+        """Whether something that lasted from start to end (None: no end) touches it."""
+        if (self.last is not None and start[0] > self.last) or (
+            self.first is not None and end is not None and end[1] < self.first
+        ):
+            return FALSE
+        touches = (self.last is None or start[1] <= self.last) and (
+            self.first is None or end is None or end[0] >= self.first
+        )
+        return TRUE if touches else UNKNOWN
+
+    def __str__(self) -> str:
+        if self.first is None:
+            return "at any time" if self.last is None else f"up to {self.last}"
+        return f"since {self.first}" if self.last is None else f"{self.first} to {self.last}"
+
+
+class Reading:
+    """One result: when it may have been taken, and its number in the code's own unit."""
+
+    __slots__ = ("body", "days", "end", "evidence", "number", "start")
+
+    def __init__(
+        self, noted: "Noted[ObservationRecorded]", zone: ZoneInfo, number: Interval | None
+    ) -> None:
+        self.body = noted.body
+        self.evidence = noted.cited
+        self.days: Days = noted.when.civil(zone)
+        self.start: datetime = noted.when.earliest(zone)
+        self.end: datetime = noted.when.latest(zone)
+        self.number = number
+
+    def surely_before(self, other: "Reading") -> bool:
+        """Whether it was taken before the other, however partial the dates are."""
+        return self.end <= other.start and self.start < other.start
+
+
+def latest_of(certain: Sequence[Reading], possible: Sequence[Reading]) -> list[Reading]:
+    """Those that may be the last one in a window; `certain` ones are sure to lie in it."""
+    everything = (*certain, *possible)
+    if len(everything) == 1:
+        return list(everything)
+    return [
+        one
+        for one in everything
+        if not any(one.surely_before(other) for other in certain if other is not one)
+    ]
+
+
+class Answer(NamedTuple):
+    """The last answer to a statement; UNKNOWN when there is none or two that conflict."""
+
+    truth: Truth
+    evidence: tuple[int, ...] = ()
+    on: str = ""
+
+
+NO_ANSWER = Answer(UNKNOWN)
+
+
+@dataclass(frozen=True, slots=True)
+class Years:
+    """Completed years at the screening visit, or what is missing for them."""
+
+    least: int = 0
+    most: int = 0
+    evidence: tuple[int, ...] = ()
+    missing: Needs = ()
+    ambiguous: bool = False
+
+
+class Facts:
+    """What is known of a participant, as of one state; computed lazily and once."""
+
+    def __init__(
+        self,
+        participant: "Participant",
+        zone: ZoneInfo,
+        readers: Mapping[str, Reader],
+        dosing_visit: str | None,
+        recheck_on: date | None = None,
+    ) -> None:
+        self.participant = participant
+        self.zone = zone
+        self.recheck_on = recheck_on
+        """The day of a planned dose, when this is the check before it."""
+        self.kept: dict[object, object] = {}
+        """What compiled rules derive once for all rules (courses of medicines)."""
+        self._readers = readers
+        self._readings: dict[str, list[Reading]] = {}
+        self.screening = self._screening()
+        self.day_0 = self._day_0(dosing_visit)
+        self.consent = self._consent()
+        self._observations = _by_code(self.record.observations, readers)
+        self._answers: dict[str, Answer] = {}
+        self._years: Years | None = None
+
+    @property
+    def record(self) -> "Screening":
+        """Everything that screening found out."""
+        return self.participant.screening
+
+    # --- anchors ----------------------------------------------------------------------------------
+
+    def anchor(self, name: str) -> Anchored:
+        """The anchor of a name: screening, day-0 or consent."""
+        if name == "screening":
+            return self.screening
+        return self.day_0 if name == "day-0" else self.consent
+
+    def _screening(self) -> Anchored:
+        attempt = self.participant.screening.attempt
+        return self._exact(attempt.when, attempt.cited, "screening-visit") if attempt else (
+            Anchored(None, (), ("screening-visit",))
+        )
+
+    def _consent(self) -> Anchored:
+        given = self.participant.consent.given
+        if not given:
+            return Anchored(None, (), ("consent",))
+        return self._exact(given[0].when, given[0].cited, "consent")
+
+    def _day_0(self, dosing_visit: str | None) -> Anchored:
+        """The dose's day; before it the planned one, by the latest booking of the dosing visit."""
+        if self.recheck_on is not None:
+            return Anchored(self.recheck_on)
+        dosed = self.participant.treatment.dosed
+        if dosed:
+            return self._exact(dosed[0].when, dosed[0].cited, "planned-day-0")
+        if dosing_visit is not None:
+            booked = self.participant.visits.booking(dosing_visit)
+            if booked is not None:
+                return self._exact(booked.body.at, booked.cited, "planned-day-0")
+        return Anchored(None, (), ("planned-day-0",))
+
+    def _exact(self, moment: When, evidence: tuple[int, ...], name: str) -> Anchored:
+        """An anchor counts days, so it must be known to the day."""
+        first, last = moment.civil(self.zone)
+        return Anchored(first, evidence) if first == last else Anchored(None, evidence, (name,))
+
+    # --- results and answers ----------------------------------------------------------------------
+
+    def readings(self, code: str) -> list[Reading]:
+        """The results of a code, in effective time."""
+        found = self._readings.get(code)
+        if found is None:
+            read = self._readers.get(code)
+            found = [
+                Reading(noted, self.zone, read(noted.body) if read else None)
+                for noted in self._observations.get(code, ())
+            ]
+            self._readings[code] = found
+        return found
+
+    def answer(self, statement: str) -> Answer:
+        """The last answer to a statement in the current attempt at screening."""
+        found = self._answers.get(statement)
+        if found is None:
+            found = self._answers[statement] = self._answered(statement)
+        return found
+
+    def answer_since(self, statement: str, first: date, last: date) -> Answer:
+        """The last answer to a statement of those given on certain days."""
+        return self._answered(statement, Span(first, last))
+
+    def _answered(self, statement: str, span: Span | None = None) -> Answer:
+        given = [one for one in self.record.attested if one.body.statement == statement]
+        given = [one for one in given if self._counts(one, span)]
+        if not given:
+            return NO_ANSWER
+        last = given[-1]
+        same = [one for one in given if not _surely_before(one, last, self.zone)]
+        if any(one.body.answer != last.body.answer for one in same):
+            return Answer(UNKNOWN, cited(*same), str(last.when))
+        first, latest = last.when.civil(self.zone)
+        on = str(first) if first == latest else str(last.when)
+        return Answer(TRUE if last.body.answer else FALSE, cited(*same), on)
+
+    def _counts(self, one: "Noted[Attested]", span: Span | None) -> bool:
+        """What was said in an earlier attempt at screening, or after the dose, does not count."""
+        days = one.when.civil(self.zone)
+        if span is not None:
+            return span.holds(days) == TRUE
+        reopened = self.record.reopened
+        if reopened and one.when.latest(self.zone) < reopened[-1].when.earliest(self.zone):
+            return False
+        dosed = self.participant.treatment.dosed
+        return not (dosed and self.day_0.on is not None and days[0] > self.day_0.on)
+
+    # --- the person -------------------------------------------------------------------------------
+
+    @property
+    def demographics(self) -> "Noted[DemographicsRecorded] | None":
+        """The last record of sex and childbearing potential."""
+        recorded = self.record.demographics
+        return recorded[-1] if recorded else None
+
+    @property
+    def years(self) -> Years:
+        """The age at the screening visit."""
+        if self._years is None:
+            self._years = self._age()
+        return self._years
+
+    def _age(self) -> Years:
+        missing = list(self.screening.missing)
+        if not self.record.demographics:
+            missing.append("birth-date")
+        if missing or self.screening.on is None:
+            return Years(missing=tuple(missing))
+        started = self.record.started[-1]
+        told: list[tuple[Noted[Any], AgeAtScreening | None]] = [
+            (started, started.body.age_at_screening)
+        ]
+        told += [(noted, noted.body.age_at_screening) for noted in self.record.demographics]
+        known = [
+            (noted, age)
+            for noted, age in told
+            if age is not None and (age.on is None or age.on.first == self.screening.on)
+        ]
+        if not known:
+            return Years(missing=("birth-date",))
+        noted, age = max(known, key=_last_recorded)
+        evidence = cited(noted, started, self.demographics)
+        return Years(age.least, age.most, evidence, (), age.ambiguous_leap_day)
+
+
+def _last_recorded(told: "tuple[Noted[Any], AgeAtScreening]") -> int:
+    """What was computed last knows the birth date best: it took the corrections before it."""
+    return told[0].cited[-1]
+
+
+def _surely_before(one: Noted["Attested"], other: Noted["Attested"], zone: ZoneInfo) -> bool:
+    if one is other:
+        return False
+    earlier, later = one.when.earliest(zone), other.when.earliest(zone)
+    return earlier < later and one.when.latest(zone) <= later
+
+
+def _by_code(
+    observations: Iterable[Noted["ObservationRecorded"]], wanted: Mapping[str, Reader]
+) -> dict[str, list[Noted["ObservationRecorded"]]]:
+    found: dict[str, list[Noted[ObservationRecorded]]] = {}
+    for noted in observations:
+        code = noted.body.code
+        if code in wanted:
+            found.setdefault(code, []).append(noted)
+    return found
+
+
+def shown(days: Days) -> str:
+    """A day as it is known, for people."""
+    earliest, latest = days
+    return str(earliest) if earliest == latest else f"{earliest}/{latest}"
+
+
+def days_between(earlier: date, later: date) -> int:
+    """Whole civil days from one day to a later one."""
+    return (later - earlier) // timedelta(days=1)

@@ -1,0 +1,159 @@
+"""Three-valued results with what they rest on, and how they combine (Kleene's strong logic).
+
+A known member decides where it can: one false member makes `all` false, whatever is missing. A
+result cites only the members that decided it. For the unknown it says which facts would settle it,
+separately for either way, so that the list stays the shortest through every combination.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date
+from typing import NamedTuple
+
+from domain.clinical.interval import FALSE, TRUE, UNKNOWN, Truth
+
+Needs = tuple[str, ...]
+"""Facts that are asked for: observation codes, statements, anchors, parts of records."""
+
+
+class Applied(NamedTuple):
+    """The window in which facts counted: its anchor with its day, its first and last day."""
+
+    anchor: str
+    on: date | None
+    first: date | None
+    last: date | None
+
+
+class Result(NamedTuple):
+    """What a rule says of a participant."""
+
+    truth: Truth
+    evidence: tuple[int, ...]
+    """Positions of the facts that decided it, ascending."""
+    words: Callable[[], str]
+    """The comparison made, in words; built only when somebody reads it."""
+    for_true: Needs = ()
+    """The fewest further facts by which it could become true."""
+    for_false: Needs = ()
+    near: bool = False
+    """So close to a limit, or so ambiguous, that a human looks again."""
+    applicable: bool = True
+    notes: tuple[str, ...] = ()
+    windows: tuple[Applied, ...] = ()
+
+
+def merged(evidences: Iterable[tuple[int, ...]]) -> tuple[int, ...]:
+    """Positions of several, ascending and without repeats."""
+    return tuple(sorted({position for evidence in evidences for position in evidence}))
+
+
+def every(results: Sequence[Result]) -> Result:
+    """All of them: false when one is, true when each is."""
+    truth = min(one.truth for one in results)
+    deciding = [one for one in results if one.truth == truth]
+    return _combined(
+        truth,
+        deciding,
+        results,
+        for_true=_together(one.for_true for one in results if one.truth != TRUE),
+        for_false=() if truth == FALSE else _easiest(deciding, "for_false"),
+    )
+
+
+def some(results: Sequence[Result]) -> Result:
+    """Any of them: true when one is, false when none can be."""
+    truth = max(one.truth for one in results)
+    deciding = [one for one in results if one.truth == truth]
+    return _combined(
+        truth,
+        deciding,
+        results,
+        for_true=() if truth == TRUE else _easiest(deciding, "for_true"),
+        for_false=_together(one.for_false for one in results if one.truth != FALSE),
+    )
+
+
+def enough(count: int, results: Sequence[Result]) -> Result:
+    """At least so many of them; bounded by those that are known."""
+    certain = sum(one.truth == TRUE for one in results)
+    possible = sum(one.truth != FALSE for one in results)
+    truth = TRUE if certain >= count else FALSE if possible < count else UNKNOWN
+    deciding = [one for one in results if one.truth == truth]
+    open_ones = [one for one in results if one.truth == UNKNOWN]
+    return _combined(
+        truth,
+        deciding,
+        results,
+        for_true=_fewest(count - certain, [one.for_true for one in open_ones]),
+        for_false=_fewest(possible - count + 1, [one.for_false for one in open_ones]),
+    )
+
+
+def opposite(result: Result) -> Result:
+    """True where it is false. The words stand: they state what was compared."""
+    return result._replace(
+        truth=TRUE - result.truth, for_true=result.for_false, for_false=result.for_true
+    )
+
+
+def decided(yes: Result, no: Result) -> Result:
+    """True where `yes` holds, else false where `no` does, else unknown."""
+    if yes.truth == TRUE:
+        return yes._replace(notes=yes.notes + no.notes)
+    if no.truth == TRUE:
+        result = opposite(no)
+        return result._replace(notes=yes.notes + no.notes, for_true=yes.for_true)
+    return Result(
+        UNKNOWN,
+        merged((yes.evidence, no.evidence)),
+        lambda: _listed([no, yes]),
+        for_true=yes.for_true,
+        for_false=no.for_true,
+        near=yes.near or no.near,
+        applicable=yes.applicable or no.applicable,
+        notes=yes.notes + no.notes,
+        windows=_windows([yes, no]),
+    )
+
+
+def _combined(
+    truth: Truth,
+    deciding: Sequence[Result],
+    results: Sequence[Result],
+    *,
+    for_true: Needs,
+    for_false: Needs,
+) -> Result:
+    return Result(
+        truth,
+        deciding[0].evidence if len(deciding) == 1 else merged(r.evidence for r in deciding),
+        lambda: _listed(deciding),
+        for_true=for_true,
+        for_false=for_false,
+        near=any(one.near for one in deciding),
+        applicable=any(one.applicable for one in deciding),
+        notes=tuple(dict.fromkeys(note for one in results for note in one.notes)),
+        windows=_windows(deciding),
+    )
+
+
+def _windows(results: Iterable[Result]) -> tuple[Applied, ...]:
+    return tuple(dict.fromkeys(window for one in results for window in one.windows))
+
+
+def _listed(results: Iterable[Result]) -> str:
+    return "; ".join(dict.fromkeys(one.words() for one in results))
+
+
+def _together(lists: Iterable[Needs]) -> Needs:
+    return tuple(dict.fromkeys(need for needs in lists for need in needs))
+
+
+def _easiest(results: Sequence[Result], name: str) -> Needs:
+    """The shortest of the lists; of equally short ones the first."""
+    lists: list[Needs] = [getattr(one, name) for one in results]
+    return min((needs for needs in lists if needs), key=len, default=())
+
+
+def _fewest(count: int, lists: Sequence[Needs]) -> Needs:
+    return _together(sorted(lists, key=len)[: max(count, 0)])

@@ -1,0 +1,88 @@
+"""Windows as rules state them, resolved against a participant's anchors."""
+
+from collections.abc import Callable
+from datetime import date, timedelta
+from typing import NamedTuple
+
+from domain.eligibility.facts import Anchored, Facts, Span
+from domain.eligibility.logic import Applied, Needs
+from domain.eligibility.rules import Window
+from domain.time import Duration
+
+ONE_DAY = timedelta(days=1)
+
+
+class Resolved(NamedTuple):
+    """The days of a window with the evidence of its anchors, or what is missing for it."""
+
+    span: Span | None
+    evidence: tuple[int, ...] = ()
+    missing: Needs = ()
+    applied: tuple[Applied, ...] = ()
+
+
+Resolver = Callable[[Facts], Resolved]
+
+ANCHOR_NAMES = {
+    "screening": "the screening visit",
+    "day-0": "day 0",
+    "consent": "consent",
+    "lifetime": "lifetime",
+}
+
+
+def resolver(window: Window, recheck_days: int | None = None) -> Resolver:
+    """How a window is resolved; `recheck_days` narrows it on the day of the dose."""
+    usual = _lifetime if window.anchor == "lifetime" else _anchored(window)
+    if recheck_days is None:
+        return usual
+
+    def resolve(facts: Facts) -> Resolved:
+        day = facts.recheck_on
+        if day is None:
+            return usual(facts)
+        first = day - timedelta(days=recheck_days)
+        return Resolved(Span(first, day), (), (), (Applied("day-0", day, first, day),))
+
+    return resolve
+
+
+def _lifetime(facts: Facts) -> Resolved:
+    last = facts.day_0.on
+    return Resolved(Span(None, last), (), (), (Applied("lifetime", None, None, last),))
+
+
+def _anchored(window: Window) -> Resolver:
+    back = Duration.parse(window.back) if window.back is not None else None
+
+    def resolve(facts: Facts) -> Resolved:
+        anchor = facts.anchor(window.anchor)
+        if anchor.on is None:
+            return Resolved(None, anchor.evidence, anchor.missing)
+        first = before(anchor.on, back) if back is not None else None
+        last = _last(window, anchor, facts)
+        applied = Applied(window.anchor, anchor.on, first, last)
+        return Resolved(Span(first, last), anchor.evidence, (), (applied,))
+
+    return resolve
+
+
+def _last(window: Window, anchor: Anchored, facts: Facts) -> date | None:
+    """The window's last day; until day 0 is planned a window up to it is open."""
+    assert anchor.on is not None
+    if window.until == "anchor":
+        return anchor.on
+    if window.until == "day-before":
+        return anchor.on - ONE_DAY
+    day_0 = facts.day_0.on
+    if day_0 is None or window.until == "day-0":
+        return day_0
+    return day_0 - ONE_DAY
+
+
+def before(day: date, length: Duration) -> date:
+    """So long before a day; nothing is earlier than the calendar's first day."""
+    try:
+        return length.before(day)
+    except (OverflowError, ValueError):
+        return date.min
