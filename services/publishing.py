@@ -174,7 +174,8 @@ class Publishing:
             # publishing again finds it.
             await asyncio.to_thread(self._documents.put, protocol.study, sha256, content)
             proposals = self._proposals(trial, protocol, sha256, terms)
-            if await self._recording.publish(protocol.study, proposals) is not None:
+            done = await self._recording.publish(protocol.study, proposals, trial.version)
+            if done is not None:
                 now = await asyncio.to_thread(self._recording.hot.trial, protocol.study)
                 return _published(now, protocol.version, created=True, left_out=found.left_out)
         raise StoreAway("the study is written to by too many at once")

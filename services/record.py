@@ -149,10 +149,15 @@ class Recording:
                 return Answer(None, first.version, first.position, outcome.stored, (place,))
         raise StoreAway("the study is written to by too many at once")
 
-    async def publish(self, study: str, proposals: Sequence[Proposed]) -> tuple[Stored, ...] | None:
-        """Record that a protocol version is published; None when another was faster."""
+    async def publish(
+        self, study: str, proposals: Sequence[Proposed], judged_on: int
+    ) -> tuple[Stored, ...] | None:
+        """Record that a protocol version is published, judged on a version of the study's stream;
+        None when another was faster."""
         async with self._turns.of(study, [STUDY_STREAM]):
             trial = await asyncio.to_thread(self.hot.trial_or_blank, study)
+            if trial.version != judged_on:
+                return None
             events = judge.publication(trial, proposals)
             drafts = drafts_of("study", STUDY_STREAM, trial.head, events, {})
             outcome = await self._append(study, Append(tuple(drafts), trial.version))
