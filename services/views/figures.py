@@ -1,0 +1,106 @@
+"""What belongs to a list beside its items: clocks, contradictions, the boundary, the funnel."""
+
+import heapq
+from collections.abc import Iterable, Iterator
+from datetime import date, datetime
+from typing import Any
+
+from domain.time import When
+from domain.trial.protocol import Protocol
+from domain.trial.stopping import tally
+from domain.trial.study import Trial, zone_named
+from projections import enrolment, safety
+from projections.view import Row
+from services.views.asked import day_of, moment_of
+
+EXTRA_MAX = 1_000
+"""So many clocks or contradictions are listed beside a page at most."""
+
+OWED = ("running", "breached")
+
+Funnel = tuple[str | None, str, str, str, date | None, int, tuple[int, ...]]
+"""Site, zone, stage, the stage after it and from when; how many, how many reached what."""
+
+
+def owed_clocks(rows: Iterable[Row], on: When) -> list[dict[str, Any]]:
+    """Clocks of reports that are owed, the most urgent first."""
+    found = heapq.nsmallest(EXTRA_MAX, _owed(rows, on), key=lambda one: one[0])
+    return [clock for _, clock in found]
+
+
+def _owed(rows: Iterable[Row], on: When) -> Iterator[tuple[Any, dict[str, Any]]]:
+    for row in rows:
+        if row.columns["owed_since"] is None:
+            continue
+        moment = moment_of(on, zone_named(str(row.columns["zone"])))
+        for clock in safety.shown(row.item, moment)["clocks"]:
+            if clock["status"] in OWED:
+                due = datetime.fromisoformat(clock["due_at"])
+                place = (due, row.participant, row.key, clock["clock"], clock["occasion"])
+                yield place, {**_whose(row), "ae": row.item["ae"], **clock}
+
+
+def contradictions(rows: Iterable[Row]) -> list[dict[str, Any]]:
+    """Everything that contradicts, by participant."""
+    found = (
+        ((row.participant, row.key, number), {**_whose(row), **one})
+        for row in rows
+        for number, one in enumerate(row.item["found"])
+    )
+    return [one for _, one in heapq.nsmallest(EXTRA_MAX, found, key=lambda one: one[0])]
+
+
+def toxicity(trial: Trial, on: When) -> dict[str, Any]:
+    """How the study stands against its stopping boundary."""
+    protocol = latest_protocol(trial)
+    today = day_of(on, zone_named(protocol.settings.sponsor_timezone))
+    found = tally(trial, protocol, today)
+    return {
+        "dosed": found.dosed,
+        "evaluable": found.evaluable,
+        "pending": found.pending,
+        "with_dlt": found.with_dlt,
+        "boundary": found.boundary,
+        "crossed": found.crossed,
+    }
+
+
+def latest_protocol(trial: Trial) -> Protocol:
+    """The version that was activated last anywhere, else the one that registered the study."""
+    if trial.activated:
+        return trial.protocols[trial.activated[-1].body.protocol]
+    return next(iter(trial.protocols.values()))
+
+
+def funnel_of(rows: Iterable[Row]) -> Iterator[Funnel]:
+    """The participants' rows as parts of the funnel, one each."""
+    for row in rows:
+        columns: Any = row.columns
+        reached = tuple(int(columns[name]) for name in enrolment.MILESTONES)
+        place = (columns["site"], columns["zone"], columns["stage"], columns["stage_then"])
+        yield (*place, columns["stage_until"], 1, reached)
+
+
+def funnel(parts: Iterable[Funnel], on: When) -> tuple[list[dict[str, Any]], dict[str, int]]:
+    """How many participants are in each stage at each site, and how many ever reached what."""
+    stages: dict[tuple[str, str], int] = {}
+    total = [0] * (1 + len(enrolment.MILESTONES))
+    for site, zone, stage, then, until, count, reached in parts:
+        ended = until is not None and day_of(on, zone_named(zone)) >= until
+        place = (site or "", then if ended else stage)
+        stages[place] = stages.get(place, 0) + count
+        total = [sum(pair) for pair in zip(total, (count, *reached), strict=True)]
+    items = [
+        {"site": site or None, "stage": stage, "participants": count}
+        for (site, stage), count in sorted(stages.items())
+    ]
+    return items, dict(zip(("referred", *enrolment.MILESTONES), total, strict=True))
+
+
+def accrual(trial: Trial) -> dict[str, Any]:
+    """How many of the study's slots are taken."""
+    return {"cap": latest_protocol(trial).accrual, "taken": len(trial.slots)}
+
+
+def _whose(row: Row) -> dict[str, Any]:
+    return {"participant": row.participant, "site": row.columns["site"]}

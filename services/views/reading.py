@@ -1,0 +1,285 @@
+"""Reading views: one participant from its history, a study from the tables, the past from the log.
+
+A participant's own view is computed from its history, which is short, and so is never behind what
+was just recorded. Lists come from the tables that the projector keeps, and name the position that
+they reflect. The past, of one or of all, is folded anew with the same functions.
+"""
+
+import heapq
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from domain.time import When
+from domain.trial.study import Trial
+from infra.documents import Documents
+from infra.ledger.ledger import Ledger
+from infra.projection.folds import Folds
+from infra.projection.tables import Reading, ViewTables
+from projections import enrolment, safety, schedule
+from projections.view import Row
+from services.state import HotState, NotFound
+from services.views import figures, work
+from services.views.asked import Lagging, Page, Place, Query, cursor_of
+from services.views.lists import LISTS, Asking, Entry, Listing
+from services.views.participants import SHAPES
+from services.views.past import Cut, Past
+
+WAIT_SECONDS = 5.0
+WAIT_POLL_SECONDS = 0.02
+FETCH_ROWS = 500
+
+PARTICIPANT_VIEWS = tuple(SHAPES)
+STUDY_VIEWS = (*LISTS, "enrolment", "worklist")
+
+
+class Views:
+    """Answers from the views of every study. All of it blocks; a worker thread may call it."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        documents: Documents,
+        hot: HotState,
+        tables: ViewTables,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._ledger = ledger
+        self._hot = hot
+        self._tables = tables
+        self._clock = clock
+        self._folds = Folds(ledger, documents)
+        self._past = Past(self._folds, hot)
+
+    def participant(self, study: str, name: str, view: str, query: Query) -> dict[str, Any]:
+        """One participant's view: `summary`, `eligibility`, `schedule` or `safety`.
+
+        Raises NotFound (also when there was nobody then), Lagging, StoreAway.
+        """
+        self._hot.trial(study, fresh=False)
+        self._recorded(study, query)
+        on = self._past.on(study, query, self._clock())
+        if query.past:
+            cut = self._past.cut(study, query)
+            trial = self._past.trial(study, cut)
+            found = self._past.participant(trial, name, cut)
+            if found is None:
+                raise NotFound("participant")
+            return {**SHAPES[view](trial, found, on), "position": cut.position}
+        trial, found, position = self._past.present(study, name)
+        return {**SHAPES[view](trial, found, on), "position": position}
+
+    def study(self, study: str, view: str, query: Query) -> Page:
+        """A part of one of the study's lists (STUDY_VIEWS).
+
+        Raises NotFound, Invalid for a cursor that is none of the list's, Lagging, StoreAway.
+        """
+        self._hot.trial(study, fresh=False)
+        match view:
+            case "enrolment":
+                return self._enrolment(study, query)
+            case "worklist":
+                return self._worklist(study, query)
+            case _:
+                return self._list(study, LISTS[view], query)
+
+    # --- lists ------------------------------------------------------------------------------------
+
+    def _list(self, study: str, listing: Listing, query: Query) -> Page:
+        after = query.after(listing.place_shape)
+        on = self._past.on(study, query, self._clock())
+        if query.past:
+            return self._list_of_the_past(study, listing, query, on, after)
+        name = listing.view.name
+        with self._reading(study, [name], query) as reading:
+            trial = self._trial_at(study, reading.position)
+            asking = Asking(query, on, trial)
+            found = _wanted(reading, listing, asking, after, query.limit + 1)
+            stale = reading.stale(name, {entry[0].participant for entry in found})
+            extra = {}
+            if listing.view is safety.VIEW:
+                asked = {"site": query.site, "limit": figures.EXTRA_MAX}
+                owed: list[Any] = list(reading.rows("safety", "owed", **asked))
+                against: list[Any] = list(reading.rows("safety", "contradicted", **asked))
+                extra = _safety(trial, on, owed, against)
+            return _page(listing, asking, found, reading.position, stale, extra)
+
+    def _list_of_the_past(
+        self, study: str, listing: Listing, query: Query, on: When, after: Place | None
+    ) -> Page:
+        """The list folded anew: everybody in turn, and of the rows only the page is kept."""
+        cut = self._past.cut(study, query)
+        trial = self._past.trial(study, cut)
+        asking = Asking(query, on, trial)
+        beside = _Beside(query)
+
+        def entries() -> Iterator[Entry]:
+            for rows in self._rows_of_the_past(trial, cut, listing.view.rows):
+                if listing.view is safety.VIEW:
+                    beside.look_at(rows)
+                for entry in listing.entries(rows):
+                    place = listing.place(entry)
+                    if (after is None or place > after) and listing.wanted(entry, asking):
+                        yield entry
+
+        found = heapq.nsmallest(query.limit + 1, entries(), key=listing.place)
+        extra = {}
+        if listing.view is safety.VIEW:
+            extra = _safety(trial, on, beside.owed, beside.against)
+        return _page(listing, asking, found, cut.position, {}, extra)
+
+    def _rows_of_the_past(
+        self, trial: Trial, cut: Cut, rows: Callable[..., Iterator[Row]]
+    ) -> Iterator[list[Row]]:
+        for participant in self._past.participants(trial, cut):
+            yield list(rows(trial, participant))
+
+    # --- figures ----------------------------------------------------------------------------------
+
+    def _enrolment(self, study: str, query: Query) -> Page:
+        on = self._past.on(study, query, self._clock())
+        if query.past:
+            cut = self._past.cut(study, query)
+            trial, position = self._past.trial(study, cut), cut.position
+            rows = (
+                row
+                for of_one in self._rows_of_the_past(trial, cut, enrolment.rows)
+                for row in of_one
+                if query.site in (None, row.columns["site"])
+            )
+            items, reached = figures.funnel(figures.funnel_of(rows), on)
+        else:
+            with self._reading(study, ["enrolment"], query) as reading:
+                position = reading.position
+                parts = reading.tuples("enrolment", "funnel", site=query.site)
+            trial = self._trial_at(study, position)
+            items, reached = figures.funnel(((*part[:6], part[6:]) for part in parts), on)
+        extra = {"funnel": reached, "accrual": figures.accrual(trial)}
+        return Page(position, items, None, extra)
+
+    def _worklist(self, study: str, query: Query) -> Page:
+        after = query.after(work.PLACE)
+        on = self._past.on(study, query, self._clock())
+        if query.past:
+            cut = self._past.cut(study, query)
+            trial, position = self._past.trial(study, cut), cut.position
+            waiting = self._work_of_the_past(trial, cut, query, on)
+            found = _first(waiting, after, query.limit + 1)
+        else:
+            with self._reading(study, work.VIEWS, query) as reading:
+                position = reading.position
+                found = _first(work.found(reading, query, on), after, query.limit + 1)
+        more = cursor_of(found[query.limit - 1][0]) if len(found) > query.limit else None
+        return Page(position, [item for _, item in found[: query.limit]], more)
+
+    def _work_of_the_past(
+        self, trial: Trial, cut: Cut, query: Query, on: When
+    ) -> Iterator[work.Work]:
+        for participant in self._past.participants(trial, cut):
+            if query.site not in (None, participant.site):
+                continue
+            yield from work.of_visits(schedule.rows(trial, participant), on)
+            yield from work.of_clocks(safety.rows(trial, participant), on)
+            yield from work.of_summaries(enrolment.rows(trial, participant), on)
+
+    # --- positions --------------------------------------------------------------------------------
+
+    def _recorded(self, study: str, query: Query) -> None:
+        """Wait until the log has the position that the reader waits for. Raises Lagging."""
+        if query.wait_for is None:
+            return
+        deadline = time.monotonic() + WAIT_SECONDS
+        while (head := self._ledger.head(study)) < query.wait_for:
+            if time.monotonic() >= deadline:
+                raise Lagging(head)
+            time.sleep(WAIT_POLL_SECONDS)
+
+    def _reading(self, study: str, names: Sequence[str], query: Query) -> Any:
+        """The tables, once they reflect the position that the reader waits for. Raises Lagging."""
+        if query.wait_for is not None and not self._tables.wait(
+            study, names, query.wait_for, WAIT_SECONDS
+        ):
+            active = self._tables.active(study)
+            raise Lagging(min(active[name].position if name in active else 0 for name in names))
+        return self._tables.reading(study, names)
+
+    def _trial_at(self, study: str, position: int) -> Trial:
+        """The study as the tables reflect it."""
+        trial = self._hot.trial(study, fresh=False)
+        if trial.position > position:
+            folded = self._folds.trial(study, position)
+            return folded if folded.registered is not None else trial
+        return self._hot.trial(study) if trial.position < position else trial
+
+
+class _Beside:
+    """Rows that belong beside a list of adverse events, gathered while everybody passes by."""
+
+    def __init__(self, query: Query) -> None:
+        self._site = query.site
+        self.owed: list[Row] = []
+        self.against: list[Row] = []
+
+    def look_at(self, rows: Iterable[Row]) -> None:
+        """Keep what belongs there, within bounds."""
+        for row in rows:
+            if self._site not in (None, row.columns["site"]):
+                continue
+            if row.columns["owed_since"] is not None:
+                self.owed.append(row)
+            if row.columns["contradicted"] and len(self.against) < figures.EXTRA_MAX:
+                self.against.append(row)
+        if len(self.owed) > 2 * figures.EXTRA_MAX:
+            self.owed = heapq.nsmallest(
+                figures.EXTRA_MAX, self.owed, key=lambda row: str(row.columns["owed_since"])
+            )
+
+
+def _wanted(
+    reading: Reading, listing: Listing, asking: Asking, after: Place | None, count: int
+) -> list[Entry]:
+    """So many entries after a place; rows that are not wanted are passed over."""
+    found: list[Entry] = []
+    part = count
+    while len(found) < count:
+        rows = listing.fetch(reading, asking, after, part)
+        entries = list(listing.entries(rows))
+        found.extend(entry for entry in entries if listing.wanted(entry, asking))
+        if len(entries) < part:
+            break
+        after, part = listing.place(entries[-1]), FETCH_ROWS
+    return found[:count]
+
+
+def _page(
+    listing: Listing,
+    asking: Asking,
+    found: Sequence[Entry],
+    position: int,
+    stale: dict[str, int],
+    extra: dict[str, Any],
+) -> Page:
+    shown = found[: asking.query.limit]
+    more = cursor_of(listing.place(shown[-1])) if len(found) > len(shown) else None
+    items = []
+    for entry in shown:
+        item = listing.item(entry, asking)
+        since = stale.get(entry[0].participant)
+        items.append(item if since is None else {**item, "stale_since": since})
+    return Page(position, items, more, extra)
+
+
+def _safety(
+    trial: Trial, on: When, owed: Iterable[Row], against: Iterable[Row]
+) -> dict[str, Any]:
+    return {
+        "clocks": figures.owed_clocks(owed, on),
+        "toxicity": figures.toxicity(trial, on),
+        "contradictions": figures.contradictions(against),
+    }
+
+
+def _first(waiting: Iterable[work.Work], after: Place | None, count: int) -> list[work.Work]:
+    later = (one for one in waiting if after is None or one[0] > after)
+    return heapq.nsmallest(count, later, key=lambda one: one[0])
