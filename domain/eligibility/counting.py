@@ -36,10 +36,11 @@ def items(rule: Items, protocol: "Protocol") -> Compiled:
         certain, possible = within(readings, window.span)
         present = dependent(_ever(certain, possible), rule.only_without)
         count = _stated(weighed(weights, present), certain)
-        truth = min(
+        truths = [
             count.at_least(Decimal(rule.at_least)),
             *(weighed(weights, present, only=only).at_least(n) for _, only, n in groups),
-        )
+        ]
+        truth = min(truths)
         evidence = [one.evidence for one in certain if truth != TRUE or _says_present(one)]
         return Result(
             truth,
