@@ -95,7 +95,7 @@ class Participant:
         return self.closure.standing_loss
 
     def once(self, key: object, compute: Callable[[], T]) -> T:
-        """A derived value, computed at most once for this state."""
+        """A value derived from this state alone, computed at most once for it."""
         if key not in self._computed:
             self._computed[key] = compute()
         found: T = self._computed[key]
