@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from typing import Any
-from uuid import UUID
 
 from infra.ledger.types import (
     STUDY_STREAM,
@@ -18,7 +17,7 @@ _MARK = b"\x03"
 _PREVIOUS = b"\x03P"
 
 
-def arguments(study: str, batch: Sequence[tuple[UUID, Append]]) -> dict[str, Any]:
+def arguments(study: str, batch: Sequence[tuple[int, Append]]) -> dict[str, Any]:
     """The arguments of `append_batch`: one list per column, as the migration explains them."""
     drafts = [draft for _, append in batch for draft in append.drafts]
     numbers = {STUDY_STREAM: 1}
@@ -31,7 +30,6 @@ def arguments(study: str, batch: Sequence[tuple[UUID, Append]]) -> dict[str, Any
         "sizes": [len(append.drafts) for _, append in batch],
         "names": list(numbers),
         "stream_of": [numbers[draft.stream] for draft in drafts],
-        "streams": [draft.stream for draft in drafts],
         "versions": [draft.version for draft in drafts],
         "topics": [draft.topic for draft in drafts],
         "sources": [draft.source for draft in drafts],
@@ -43,20 +41,39 @@ def arguments(study: str, batch: Sequence[tuple[UUID, Append]]) -> dict[str, Any
 
 
 def outcomes(appends: Sequence[Append], rows: Iterable[tuple[Any, ...]]) -> list[Outcome]:
-    """The outcome of each append, in order, from the function's rows."""
-    stored: list[list[Stored]] = [[] for _ in appends]
+    """The outcome of each append, in order, from the function's rows.
+
+    New events come without their append's number: they are those of the appends that no row names,
+    in order.
+    """
+    new: list[tuple[int, bytes, bytes]] = []
+    before: dict[int, list[tuple[int, bytes, bytes]]] = {}
     refused: dict[int, Outcome] = {}
     for item, outcome, index, position, stream, version, same, digest, body in rows:
-        if outcome == "appended":
-            draft = appends[item - 1].drafts[index]
-            stored[item - 1].append(
-                Stored(position, draft.stream, draft.version, draft.topic, body, digest.hex())
-            )
+        if item is None:
+            new.append((position, digest, body))
+        elif outcome == "appended":
+            before.setdefault(item - 1, []).append((position, digest, body))
         elif outcome == "duplicate":
             refused[item - 1] = Duplicate(index, position, stream, version, same)
         else:
             refused[item - 1] = Conflict(stream, version)
-    return [refused.get(i) or Appended(tuple(events)) for i, events in enumerate(stored)]
+    new.sort()
+    fresh = iter(new)
+    return [
+        refused.get(i) or _appended(append, sorted(before.get(i, ())) or fresh)
+        for i, append in enumerate(appends)
+    ]
+
+
+def _appended(append: Append, events: Iterable[tuple[int, bytes, bytes]]) -> Appended:
+    # The drafts come first: zip must not take an event that is the next append's.
+    return Appended(
+        tuple(
+            Stored(position, draft.stream, draft.version, draft.topic, body, digest.hex())
+            for draft, (position, digest, body) in zip(append.drafts, events, strict=False)
+        )
+    )
 
 
 def _judged(template: bytes) -> bytes | None:

@@ -105,10 +105,12 @@ class StoreFull(Exception):
 
 def bounded(append: Append) -> None:
     """ValueError for an append that no ledger can take: no events, too many, or an id twice."""
-    if not 1 <= len(append.drafts) <= APPEND_EVENTS_MAX:
+    drafts = append.drafts
+    if not 1 <= len(drafts) <= APPEND_EVENTS_MAX:
         raise ValueError("an append has between one event and ten thousand")
-    ids = [(one.source, one.event_id) for one in append.drafts if one.event_id is not None]
-    if len(set(ids)) < len(ids):
-        raise ValueError("an event id stands twice in one append")
-    if any(source is None for source, _ in ids):
+    if any(one.event_id is not None and one.source is None for one in drafts):
         raise ValueError("an event id of an append has no source")
+    if len(drafts) > 1:
+        ids = [(one.source, one.event_id) for one in drafts if one.event_id is not None]
+        if len(set(ids)) < len(ids):
+            raise ValueError("an event id stands twice in one append")

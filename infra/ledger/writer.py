@@ -5,14 +5,16 @@ nobody. Several processes may do this on one study: the lock inside the database
 """
 
 import asyncio
+import functools
+import itertools
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from secrets import randbits
 from typing import Any, LiteralString
-from uuid import UUID, uuid4
 
 import psycopg
 from psycopg import Connection
@@ -32,6 +34,7 @@ DISK_FULL = "53100"
 AWAY = ("08", "53", "57", "58", "40", "55P03", "25006")
 """SQLSTATEs (or their classes) that say nothing against the append: the store has trouble."""
 
+Connect = Callable[[], Connection[tuple[Any, ...]]]
 Settled = tuple["Waiting", "Outcome | Exception"]
 
 
@@ -42,7 +45,7 @@ class Waiting:
     append: Append
     future: "asyncio.Future[Outcome] | Future[Outcome]"
     loop: asyncio.AbstractEventLoop | None
-    token: UUID = field(default_factory=uuid4)
+    token: int = field(default_factory=functools.partial(next, itertools.count(randbits(62))))
     """Kept with its events: after a lost connection it tells our own work from another's."""
 
     def settle(self, outcome: Outcome | Exception) -> None:
@@ -62,7 +65,7 @@ class Writer:
         self,
         study: str,
         statement: LiteralString,
-        connect: Callable[[], Connection[tuple[Any, ...]]],
+        connect: Connect,
         appended: Callable[[str], None],
     ) -> None:
         self._study = study
@@ -72,7 +75,6 @@ class Writer:
         self._queue: deque[Waiting] = deque()
         self._ready = threading.Condition()
         self._thread: threading.Thread | None = None
-        self._connection: Connection[tuple[Any, ...]] | None = None
         self._closing = False
 
     def submit(self, waiting: Waiting) -> None:
@@ -91,7 +93,7 @@ class Writer:
                 self._ready.notify()
 
     def close(self) -> None:
-        """Append what is queued, then end the thread and the connection."""
+        """Append what is queued, then end the thread and its connection."""
         with self._ready:
             self._closing = True
             self._ready.notify()
@@ -100,27 +102,27 @@ class Writer:
             thread.join(CLOSE_SECONDS)
 
     def _run(self) -> None:
+        call = Call(self._study, self._statement, self._connect)
         while batch := self._next():
-            settled = self._committed(batch)
+            settled = self._committed(call, batch)
             if any(isinstance(outcome, Appended) for _, outcome in settled):
                 self._appended(self._study)
             _deliver(settled)
+        call.disconnect()
 
     def _next(self) -> list[Waiting] | None:
         """The next batch; None when there is nothing to do for a while, or ever."""
         with self._ready:
-            if not self._queue and not self._closing:
-                self._ready.wait(IDLE_SECONDS)
+            self._ready.wait_for(lambda: self._queue or self._closing, IDLE_SECONDS)
             if self._queue:
                 return taken(self._queue)
             self._thread = None
-        self._disconnect()
         return None
 
-    def _committed(self, batch: Sequence[Waiting]) -> list[Settled]:
+    def _committed(self, call: "Call", batch: Sequence[Waiting]) -> list[Settled]:
         """Commit a batch; when the database rejects it as a whole, halve it to find the culprit."""
         try:
-            return list(zip(batch, self._called(batch), strict=True))
+            return list(zip(batch, call(batch), strict=True))
         except StoreFull as full:
             return [(waiting, full) for waiting in batch]
         except StoreAway as away:
@@ -133,14 +135,24 @@ class Writer:
             if len(batch) == 1:
                 return [(batch[0], error)]
             middle = len(batch) // 2
-            return self._committed(batch[:middle]) + self._committed(batch[middle:])
+            return self._committed(call, batch[:middle]) + self._committed(call, batch[middle:])
 
-    def _called(self, batch: Sequence[Waiting]) -> list[Outcome]:
-        """One call of the ledger's function, again and again while the store has trouble.
+
+class Call:
+    """Calls of the ledger's function on a connection that is made anew when it is lost."""
+
+    def __init__(self, study: str, statement: LiteralString, connect: Connect) -> None:
+        self._study = study
+        self._statement = statement
+        self._connect = connect
+        self._connection: Connection[tuple[Any, ...]] | None = None
+
+    def __call__(self, batch: Sequence[Waiting]) -> list[Outcome]:
+        """Append a batch, trying again and again while the store has trouble.
 
         When the connection is lost the outcome is unknown. The same tokens are sent again: what was
         committed is found by them and answered as appended, so nothing doubles and nobody is told
-        of a conflict with himself.
+        of a conflict with himself. Raises StoreAway, StoreFull, psycopg.Error.
         """
         appends = [waiting.append for waiting in batch]
         values = arguments(self._study, [(waiting.token, waiting.append) for waiting in batch])
@@ -159,10 +171,11 @@ class Writer:
                     raise StoreFull("the store's disk is full") from error
                 if state and not state.startswith(AWAY):
                     raise
-                self._disconnect()
+                self.disconnect()
         raise StoreAway("the store does not answer")
 
-    def _disconnect(self) -> None:
+    def disconnect(self) -> None:
+        """Let go of the connection; the next call makes another."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None

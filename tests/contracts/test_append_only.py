@@ -50,8 +50,10 @@ BY_THE_OWNER = [
     "UPDATE cairn.event SET body = 'x'",
     "DELETE FROM cairn.event",
     "TRUNCATE cairn.event",
-    "INSERT INTO cairn.event SELECT * FROM cairn.event"
-    " ON CONFLICT (study, position) DO UPDATE SET body = 'x'",
+    (
+        "INSERT INTO cairn.event SELECT * FROM cairn.event"
+        " ON CONFLICT (study, position) DO UPDATE SET body = 'x'"
+    ),
     "UPDATE cairn.head SET position = position - 1",
     "UPDATE cairn.head SET recorded_at = ''",
     "DELETE FROM cairn.head",

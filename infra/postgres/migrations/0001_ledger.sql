@@ -40,7 +40,7 @@ CREATE TABLE cairn.event (
     source text COLLATE "C",
     event_id text COLLATE "C",
     fingerprint bytea,
-    append uuid NOT NULL,
+    append bigint NOT NULL,
     recorded_at timestamptz NOT NULL,
     body bytea NOT NULL,
     hash bytea NOT NULL CHECK (octet_length(hash) = 32),
@@ -73,7 +73,7 @@ CREATE TRIGGER head_never_goes_back BEFORE UPDATE ON cairn.head
 
 -- What an earlier call of the same append recorded, when its answer was lost: a row per event.
 CREATE FUNCTION cairn.appended_before(
-    of_study text, item int, token uuid, size int, of_stream text, of_version bigint
+    of_study text, item int, token bigint, size int, of_stream text, of_version bigint
 ) RETURNS TABLE (
     item int, outcome text, index int, "position" bigint, stream text, version bigint, same boolean,
     hash bytea, body bytea
@@ -91,20 +91,23 @@ END;
 
 -- Appends a batch to one study's log. Each append succeeds or fails alone, and all of its events or
 -- none. Per append: its token, the study version it was judged on (or NULL), how many events it has.
--- Per event: its stream (and that by number in `names`, where 1 is the study's own), version, topic,
--- source and id with the fingerprint of what was sent, the hash it was judged on (or NULL) and its
+-- Per event: its stream (by number in `names`, where 1 is the study's own), version, topic, source
+-- and id with the fingerprint of what was sent, the hash it was judged on (or NULL) and its
 -- bytes with blanks: between two chr(3) stands T<instant> for the time of recording, P<hash> for the
 -- hash before, or the number of an event of the append for its position.
+-- Gives a row for each append that was refused, one for each event of an append whose first answer
+-- was lost (both with the append's number), and one for each new event, by position.
 CREATE FUNCTION cairn.append_batch(
-    of_study text, tokens uuid[], study_versions bigint[], sizes int[], names text[],
-    stream_of int[], streams text[], versions bigint[], topics text[], sources text[], ids text[],
+    of_study text, tokens bigint[], study_versions bigint[], sizes int[], names text[],
+    stream_of int[], versions bigint[], topics text[], sources text[], ids text[],
     fingerprints bytea[], judged bytea[], templates text[]
 ) RETURNS TABLE (
     item int, outcome text, index int, "position" bigint, stream text, version bigint, same boolean,
     hash bytea, body bytea
 )
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
--- The plan is kept from the first call, when the table may be empty: it must never become a scan.
+-- The plans are kept from the first call, when the table may be empty: they must never become scans.
+-- A LIMIT in each look-up keeps the planner from turning the join around.
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off SET enable_bitmapscan = off
 SET enable_hashjoin = off SET enable_mergejoin = off
@@ -114,6 +117,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
+    queued boolean;
     before bigint;
     stands bigint;
     at text COLLATE "C";
@@ -121,9 +125,7 @@ DECLARE
     hashes bytea[];
     known int[];
     total int := cardinality(templates);
-    out_item int[] := array_fill(NULL::int, ARRAY[total]);
-    out_append uuid[] := array_fill(NULL::uuid, ARRAY[total]);
-    out_index int[] := array_fill(NULL::int, ARRAY[total]);
+    out_append bigint[] := array_fill(NULL::bigint, ARRAY[total]);
     out_position bigint[] := array_fill(NULL::bigint, ARRAY[total]);
     out_at text[] := array_fill(NULL::text, ARRAY[total]);
     out_hash bytea[] := array_fill(NULL::bytea, ARRAY[total]);
@@ -137,7 +139,7 @@ DECLARE
     bytes bytea;
 BEGIN
     -- Waiters queue for the advisory lock in order; the row lock is the one that counts.
-    PERFORM pg_advisory_xact_lock(7241969, hashtext(of_study));
+    queued := pg_advisory_xact_lock(7241969, hashtext(of_study)) IS NULL;
     SELECT h.position, h.recorded_at INTO stands, at
         FROM cairn.head h WHERE h.study = of_study FOR UPDATE;
     IF NOT FOUND THEN
@@ -156,8 +158,10 @@ BEGIN
         ) e ON true;
     SELECT array_agg(n.i) INTO known
         FROM unnest(sources, ids) WITH ORDINALITY AS n (source, event_id, i)
-        JOIN cairn.event e
-            ON e.study = of_study AND e.source = n.source AND e.event_id = n.event_id;
+        CROSS JOIN LATERAL (
+            SELECT FROM cairn.event o
+            WHERE o.study = of_study AND o.source = n.source AND o.event_id = n.event_id LIMIT 1
+        ) e;
 
     FOR a IN 1 .. cardinality(sizes) LOOP
         first_event := last_event + 1;
@@ -168,7 +172,7 @@ BEGIN
                 WHERE i BETWEEN first_event AND last_event;
             IF refused IS NOT NULL THEN
                 RETURN QUERY SELECT * FROM cairn.appended_before(of_study, a, tokens[a], sizes[a],
-                    streams[first_event], versions[first_event]);
+                    names[stream_of[first_event]], versions[first_event]);
                 IF NOT FOUND THEN
                     RETURN QUERY
                         SELECT a, 'duplicate', refused - first_event, e.position, e.stream,
@@ -200,7 +204,7 @@ BEGIN
         END IF;
         IF refused IS NOT NULL THEN
             RETURN QUERY SELECT * FROM cairn.appended_before(of_study, a, tokens[a], sizes[a],
-                streams[first_event], versions[first_event]);
+                names[stream_of[first_event]], versions[first_event]);
             IF NOT FOUND THEN
                 RETURN QUERY SELECT a, 'conflict', NULL::int, NULL::bigint, names[refused],
                     heads[refused], NULL::boolean, NULL::bytea, NULL::bytea;
@@ -226,9 +230,7 @@ BEGIN
             bytes := convert_to(array_to_string(parts, ''), 'UTF8');
             hashes[s] := sha256('\x00'::bytea || bytes);
             stands := stands + 1;
-            out_item[i] := a;
             out_append[i] := tokens[a];
-            out_index[i] := i - first_event;
             out_position[i] := stands;
             out_at[i] := at;
             out_hash[i] := hashes[s];
@@ -237,22 +239,16 @@ BEGIN
     END LOOP;
 
     IF stands > before THEN
-        INSERT INTO cairn.event (study, position, stream, version, topic, source, event_id,
-                                 fingerprint, append, recorded_at, body, hash)
-            SELECT of_study, e.position, e.stream, e.version, e.topic, e.source, e.event_id,
-                e.fingerprint, e.append, e.at::timestamptz, e.body, e.hash
-            FROM unnest(streams, versions, topics, sources, ids, fingerprints, out_append,
-                        out_position, out_at, out_hash, out_body)
-                AS e (stream, version, topic, source, event_id, fingerprint, append,
-                      position, at, hash, body)
-            WHERE e.position IS NOT NULL;
         UPDATE cairn.head h SET position = stands, recorded_at = at WHERE h.study = of_study;
         RETURN QUERY
-            SELECT e.item, 'appended', e.index, e.position, NULL::text, NULL::bigint, NULL::boolean,
-                e.hash, e.body
-            FROM unnest(out_item, out_index, out_position, out_hash, out_body)
-                AS e (item, index, position, hash, body)
-            WHERE e.item IS NOT NULL;
+            INSERT INTO cairn.event (study, position, stream, version, topic, source, event_id,
+                                     fingerprint, append, recorded_at, body, hash)
+            SELECT of_study, out_position[i], names[stream_of[i]], versions[i], topics[i], sources[i],
+                ids[i], fingerprints[i], out_append[i], out_at[i]::timestamptz, out_body[i],
+                out_hash[i]
+            FROM generate_series(1, total) i WHERE out_position[i] IS NOT NULL
+            RETURNING NULL::int, 'appended', NULL::int, event.position, NULL::text, NULL::bigint,
+                NULL::boolean, event.hash, event.body;
     END IF;
 END $$;
 

@@ -3,7 +3,7 @@
 -- name: append
 SELECT item, outcome, index, position, stream, version, same, hash, body
 FROM cairn.append_batch(
-    %(study)b, %(tokens)b, %(study_versions)b, %(sizes)b, %(names)b, %(stream_of)b, %(streams)b,
+    %(study)b, %(tokens)b, %(study_versions)b, %(sizes)b, %(names)b, %(stream_of)b,
     %(versions)b, %(topics)b, %(sources)b, %(ids)b, %(fingerprints)b, %(judged)b, %(templates)b
 );
 
