@@ -16,6 +16,9 @@ from typing import NamedTuple
 REFERENCE_MG = 5
 """The table's equivalents are doses that equal this much prednisone."""
 
+READ_MAX = 4_096
+"""Different doses that are kept once they were read."""
+
 Table = tuple[tuple[str, Decimal], ...]
 """Medicine -> milligrams that equal 5 mg of prednisone."""
 
@@ -68,7 +71,6 @@ _EVERY: Mapping[str, int] = {
 _WORD = re.compile(r"[^\W_]+")
 
 
-@lru_cache(maxsize=4096)
 def milligrams_a_day(
     dose: Decimal | None, unit: str | None, per: str | None, *, one_day: bool = False
 ) -> Dose:
@@ -97,7 +99,6 @@ def _normal(per: str | None) -> str:
     return (per or "").strip().casefold().removeprefix("per ").replace(" ", "-")
 
 
-@lru_cache(maxsize=4096)
 def equivalent(name: str, table: Table) -> Fraction | None:
     """Milligrams of prednisone in one milligram of the medicine; None when it is not in the table.
 
@@ -108,3 +109,18 @@ def equivalent(name: str, table: Table) -> Fraction | None:
         if set(_WORD.findall(known.casefold())) <= words:
             return REFERENCE_MG / Fraction(dose)
     return None
+
+
+class Conversion:
+    """Doses as prednisone by one table; the same dose is converted once."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self.dose = lru_cache(maxsize=READ_MAX)(self._dose)
+
+    def _dose(
+        self, name: str, dose: Decimal | None, unit: str | None, per: str | None, one_day: bool
+    ) -> Dose:
+        """Milligrams of prednisone on a day of the course; see `milligrams_a_day`."""
+        milligrams = milligrams_a_day(dose, unit, per, one_day=one_day)
+        return milligrams.scaled(equivalent(name, self._table))

@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple
 
 from domain.clinical.interval import FALSE, TRUE, UNKNOWN, Truth
-from domain.clinical.steroids import UNREADABLE, Dose, Table, equivalent, milligrams_a_day
+from domain.clinical.steroids import UNREADABLE, Conversion, Dose
 from domain.clinical.terms import route_named
 from domain.eligibility.facts import Days, Facts, Span
 from domain.eligibility.logic import Needs
@@ -192,19 +192,19 @@ def _says(words: tuple[str, ...], term: tuple[str, ...]) -> bool:
 # --- doses ----------------------------------------------------------------------------------------
 
 
-def dose_on(course: Course, day: date, table: Table) -> tuple[Fraction, Fraction | None]:
+def dose_on(course: Course, day: date, conversion: Conversion) -> tuple[Fraction, Fraction | None]:
     """Milligrams of prednisone on a day: at least, at most (None: no bound)."""
     started, ended = course.start, course.end
     if day < started[0] or (ended is not None and day > ended[1]):
         return Fraction(0), Fraction(0)
-    doses = [_dose(course, phase, table) for phase in _phases_on(course, day)]
+    doses = [_dose(course, phase, conversion) for phase in _phases_on(course, day)]
     surely = day >= started[1] and (ended is None or day <= ended[0])
     low = min(dose.low for dose in doses) if surely else Fraction(0)
     highs = [dose.high for dose in doses]
     return low, None if None in highs else max(high for high in highs if high is not None)
 
 
-def peak_within(course: Course, span: Span, table: Table) -> Fraction:
+def peak_within(course: Course, span: Span, conversion: Conversion) -> Fraction:
     """What some day of the span certainly has, for a medicine taken less often than daily."""
     assert span.first is not None
     assert span.last is not None
@@ -212,7 +212,7 @@ def peak_within(course: Course, span: Span, table: Table) -> Fraction:
     last = span.last if course.end is None else min(span.last, course.end[0])
     if len(course.phases) > 1:
         return Fraction(0)
-    dose = _dose(course, course.phases[0], table)
+    dose = _dose(course, course.phases[0], conversion)
     return dose.peak if (last - first).days + 1 >= dose.period else Fraction(0)
 
 
@@ -228,12 +228,10 @@ def _phases_on(course: Course, day: date) -> list[Phase]:
     return found or [course.phases[-1]]
 
 
-def _dose(course: Course, phase: Phase, table: Table) -> Dose:
+def _dose(course: Course, phase: Phase, conversion: Conversion) -> Dose:
     body = phase.body
     if body is None:
         return UNREADABLE
-    one_day = course.end is not None and course.start == course.end
-    milligrams = milligrams_a_day(
-        body.dose, body.unit, body.per, one_day=one_day and course.start[0] == course.start[1]
-    )
-    return milligrams.scaled(equivalent(body.name, table))
+    start, end = course.start, course.end
+    one_day = start == end and start[0] == start[1]
+    return conversion.dose(body.name, body.dose, body.unit, body.per, one_day)

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple
 
 from domain.clinical.interval import FALSE, TRUE, UNKNOWN, Interval, Truth
-from domain.clinical.steroids import Table
+from domain.clinical.steroids import Conversion
 from domain.eligibility.courses import Course, Filter, courses, dose_on, peak_within
 from domain.eligibility.facts import Facts, Span, days_between, latest_of
 from domain.eligibility.logic import Needs, Result, merged
@@ -156,7 +156,9 @@ def daily_dose(rule: DailyDose, protocol: "Protocol") -> Compiled:
     """The sum of all courses on the highest day (or the mean day), for each kg of body weight."""
     filter_, resolve = Filter(rule), resolver(rule.within)
     weighing = resolver(rule.within.model_copy(update={"until": "before-day-0"}))
-    table: Table = tuple((one.name, one.equals_5mg_prednisone) for one in protocol.steroids)
+    conversion = Conversion(
+        tuple((one.name, one.equals_5mg_prednisone) for one in protocol.steroids)
+    )
     limit = Fraction(rule.more_than)
     name = classes_in_words(rule)
 
@@ -166,8 +168,8 @@ def daily_dose(rule: DailyDose, protocol: "Protocol") -> Compiled:
         if span is None or span.first is None or span.last is None:
             return unresolved(name, window, record.needs)
         counted = _counted(facts, filter_, span)
-        dose = _mean(counted, span, table) if rule.aggregate == "mean" else _highest(
-            counted, span, table
+        dose = _mean(counted, span, conversion) if rule.aggregate == "mean" else _highest(
+            counted, span, conversion
         )
         weight, weighed_by = _weight(facts, rule.weight, weighing(facts))
         truth = _exceeds(dose, limit, weight)
@@ -180,7 +182,7 @@ def daily_dose(rule: DailyDose, protocol: "Protocol") -> Compiled:
             window,
             lambda: _dose_in_words(name, dose, weight, rule, truth),
             beside=weighed_by if counted else (),
-            needs=_asked_for(rule, counted, weight, table),
+            needs=_asked_for(rule, counted, weight, conversion),
         )
         return local_noted(result, facts, filter_) if rule.local_routes else result
 
@@ -212,31 +214,31 @@ def _stretches(counted: Sequence[_Counted], span: Span) -> list[tuple[date, date
     ]
 
 
-def _sum_on(counted: Sequence[_Counted], day: date, table: Table) -> _Bounds:
+def _sum_on(counted: Sequence[_Counted], day: date, conversion: Conversion) -> _Bounds:
     low, high = Fraction(0), Fraction(0)
     bounded = True
     for one in counted:
-        least, most = dose_on(one.course, day, table)
+        least, most = dose_on(one.course, day, conversion)
         low += least if one.matches == TRUE else 0
         bounded = bounded and most is not None
         high += most or 0
     return _Bounds(low, high if bounded else None)
 
 
-def _highest(counted: Sequence[_Counted], span: Span, table: Table) -> _Bounds:
-    sums = [_sum_on(counted, first, table) for first, _ in _stretches(counted, span)]
-    peaks = [peak_within(one.course, span, table) for one in counted if one.matches == TRUE]
+def _highest(counted: Sequence[_Counted], span: Span, conversion: Conversion) -> _Bounds:
+    sums = [_sum_on(counted, first, conversion) for first, _ in _stretches(counted, span)]
+    peaks = [peak_within(one.course, span, conversion) for one in counted if one.matches == TRUE]
     highs = [one.high for one in sums]
     high = None if None in highs else max(most for most in highs if most is not None)
     return _Bounds(max((*(one.low for one in sums), *peaks)), high)
 
 
-def _mean(counted: Sequence[_Counted], span: Span, table: Table) -> _Bounds:
+def _mean(counted: Sequence[_Counted], span: Span, conversion: Conversion) -> _Bounds:
     low, high = Fraction(0), Fraction(0)
     bounded, days = True, 0
     for first, last in _stretches(counted, span):
         length = days_between(first, last) + 1
-        least, most = _sum_on(counted, first, table)
+        least, most = _sum_on(counted, first, conversion)
         low += least * length
         bounded = bounded and most is not None
         high += (most or 0) * length
@@ -260,13 +262,13 @@ def _weight(facts: Facts, code: str, window: Resolved) -> tuple[Interval, tuple[
 
 
 def _asked_for(
-    rule: DailyDose, counted: Sequence[_Counted], weight: Interval, table: Table
+    rule: DailyDose, counted: Sequence[_Counted], weight: Interval, conversion: Conversion
 ) -> Needs:
     """Doses that cannot be read or converted, and the weight, where something was taken."""
     needs = [
         one.course.need("dose")
         for one in counted
-        if any(dose_on(one.course, day, table)[1] is None for day in _days_of(one.course))
+        if any(dose_on(one.course, day, conversion)[1] is None for day in _days_of(one.course))
     ]
     if counted and weight.high is None:
         needs.append(rule.weight)

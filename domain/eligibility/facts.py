@@ -6,7 +6,7 @@ then it decides only where both readings agree.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -76,21 +76,20 @@ class Span(NamedTuple):
 class Reading:
     """One result: when it may have been taken, and its number in the code's own unit."""
 
-    __slots__ = ("body", "days", "end", "evidence", "number", "start")
+    __slots__ = ("body", "days", "evidence", "number", "when", "zone")
 
     def __init__(
         self, noted: "Noted[ObservationRecorded]", zone: ZoneInfo, number: Interval | None
     ) -> None:
+        self.when, self.zone = noted.when, zone
         self.body = noted.body
         self.evidence = noted.cited
         self.days: Days = noted.when.civil(zone)
-        self.start: datetime = noted.when.earliest(zone)
-        self.end: datetime = noted.when.latest(zone)
         self.number = number
 
     def surely_before(self, other: "Reading") -> bool:
         """Whether it was taken before the other, however partial the dates are."""
-        return self.end <= other.start and self.start < other.start
+        return _surely_before(self.when, other.when, self.zone)
 
 
 def latest_of(certain: Sequence[Reading], possible: Sequence[Reading]) -> list[Reading]:
@@ -110,7 +109,7 @@ class Answer(NamedTuple):
 
     truth: Truth
     evidence: tuple[int, ...] = ()
-    on: str = ""
+    when: When | None = None
 
 
 NO_ANSWER = Answer(UNKNOWN)
@@ -150,6 +149,9 @@ class Facts:
         self.day_0 = self._day_0(dosing_visit)
         self.consent = self._consent()
         self._observations = _by_code(self.record.observations, readers)
+        self._told: dict[str, list[Noted[Attested]]] = {}
+        for told in self.record.attested:
+            self._told.setdefault(told.body.statement, []).append(told)
         self._answers: dict[str, Answer] = {}
         self._years: Years | None = None
 
@@ -222,17 +224,18 @@ class Facts:
         return self._answered(statement, Span(first, last))
 
     def _answered(self, statement: str, span: Span | None = None) -> Answer:
-        given = [one for one in self.record.attested if one.body.statement == statement]
-        given = [one for one in given if self._counts(one, span)]
+        told = self._told.get(statement, ())
+        given = [one for one in told if self._counts(one, span)]
         if not given:
             return NO_ANSWER
         last = given[-1]
-        same = [one for one in given if not _surely_before(one, last, self.zone)]
-        if any(one.body.answer != last.body.answer for one in same):
-            return Answer(UNKNOWN, cited(*same), str(last.when))
-        first, latest = last.when.civil(self.zone)
-        on = str(first) if first == latest else str(last.when)
-        return Answer(TRUE if last.body.answer else FALSE, cited(*same), on)
+        zone = self.zone
+        same = [
+            one for one in given if one is last or not _surely_before(one.when, last.when, zone)
+        ]
+        conflict = any(one.body.answer != last.body.answer for one in same)
+        truth = UNKNOWN if conflict else TRUE if last.body.answer else FALSE
+        return Answer(truth, cited(*same) if len(same) > 1 else last.cited, last.when)
 
     def _counts(self, one: "Noted[Attested]", span: Span | None) -> bool:
         """What was said in an earlier attempt at screening, or after the dose, does not count."""
@@ -288,11 +291,9 @@ def _last_recorded(told: "tuple[Noted[Any], AgeAtScreening]") -> int:
     return told[0].cited[-1]
 
 
-def _surely_before(one: Noted["Attested"], other: Noted["Attested"], zone: ZoneInfo) -> bool:
-    if one is other:
-        return False
-    earlier, later = one.when.earliest(zone), other.when.earliest(zone)
-    return earlier < later and one.when.latest(zone) <= later
+def _surely_before(one: When, other: When, zone: ZoneInfo) -> bool:
+    start = other.earliest(zone)
+    return one.latest(zone) <= start and one.earliest(zone) < start
 
 
 def _by_code(

@@ -42,9 +42,13 @@ class Result(NamedTuple):
     windows: tuple[Applied, ...] = ()
 
 
+SEPARATOR = "; "
+"""Between the phrases of an explanation."""
+
+
 def merged(evidences: Iterable[tuple[int, ...]]) -> tuple[int, ...]:
     """Positions of several, ascending and without repeats."""
-    return tuple(sorted({position for evidence in evidences for position in evidence}))
+    return tuple(sorted(set().union(*evidences)))
 
 
 def every(results: Sequence[Result]) -> Result:
@@ -55,7 +59,9 @@ def every(results: Sequence[Result]) -> Result:
         truth,
         deciding,
         results,
-        for_true=_together(one.for_true for one in results if one.truth != TRUE),
+        for_true=() if truth == TRUE else _together(
+            [one.for_true for one in results if one.truth != TRUE]
+        ),
         for_false=() if truth == FALSE else _easiest(deciding, "for_false"),
     )
 
@@ -69,7 +75,9 @@ def some(results: Sequence[Result]) -> Result:
         deciding,
         results,
         for_true=() if truth == TRUE else _easiest(deciding, "for_true"),
-        for_false=_together(one.for_false for one in results if one.truth != FALSE),
+        for_false=() if truth == FALSE else _together(
+            [one.for_false for one in results if one.truth != FALSE]
+        ),
     )
 
 
@@ -124,29 +132,40 @@ def _combined(
     for_true: Needs,
     for_false: Needs,
 ) -> Result:
+    notes = _notes(results)
+    if len(deciding) == 1:
+        return deciding[0]._replace(
+            truth=truth, for_true=for_true, for_false=for_false, notes=notes
+        )
     return Result(
         truth,
-        deciding[0].evidence if len(deciding) == 1 else merged(r.evidence for r in deciding),
+        merged([one.evidence for one in deciding]),
         lambda: _listed(deciding),
-        for_true=for_true,
-        for_false=for_false,
-        near=any(one.near for one in deciding),
-        applicable=any(one.applicable for one in deciding),
-        notes=tuple(dict.fromkeys(note for one in results for note in one.notes)),
-        windows=_windows(deciding),
+        for_true,
+        for_false,
+        any(one.near for one in deciding),
+        any(one.applicable for one in deciding),
+        notes,
+        _windows(deciding),
     )
 
 
+def _notes(results: Sequence[Result]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys([note for one in results for note in one.notes]))
+
+
 def _windows(results: Iterable[Result]) -> tuple[Applied, ...]:
-    return tuple(dict.fromkeys(window for one in results for window in one.windows))
+    return tuple(dict.fromkeys([window for one in results for window in one.windows]))
 
 
 def _listed(results: Iterable[Result]) -> str:
-    return "; ".join(dict.fromkeys(one.words() for one in results))
+    """The words of each, every phrase once."""
+    phrases = [phrase for one in results for phrase in one.words().split(SEPARATOR)]
+    return SEPARATOR.join(dict.fromkeys(phrases))
 
 
 def _together(lists: Iterable[Needs]) -> Needs:
-    return tuple(dict.fromkeys(need for needs in lists for need in needs))
+    return tuple(dict.fromkeys([need for needs in lists for need in needs]))
 
 
 def _easiest(results: Sequence[Result], name: str) -> Needs:

@@ -124,7 +124,7 @@ def local_noted(result: Result, facts: Facts, filter_: Filter) -> Result:
 
 def classes_in_words(rule: Medicines) -> str:
     """The medicines that a rule means, as people say them."""
-    return " or ".join(rule.classes).replace("-", " ")
+    return "medicine of class " + " or ".join(rule.classes)
 
 
 # --- taken, held, changed -------------------------------------------------------------------------

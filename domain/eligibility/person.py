@@ -111,7 +111,8 @@ def attested(rule: Attested) -> Compiled:
                 why = "conflicting answers" if answer.evidence else "not answered yet"
                 return f"{rule.statement}: {why}"
             said = "yes" if answer.truth == TRUE else "no"
-            return f"{rule.statement}: {said} on {answer.on} ({asked} is asked)"
+            on = shown(answer.when.civil(facts.zone)) if answer.when is not None else ""
+            return f"{rule.statement}: {said} on {on}, {asked} is asked"
 
         return Result(truth, answer.evidence, words, needs, needs)
 

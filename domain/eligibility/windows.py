@@ -32,17 +32,25 @@ ANCHOR_NAMES = {
 
 
 def resolver(window: Window, recheck_days: int | None = None) -> Resolver:
-    """How a window is resolved; `recheck_days` narrows it on the day of the dose."""
+    """How a window is resolved; `recheck_days` narrows it on the day of the dose.
+
+    Rules with equal windows share what was resolved for the same facts.
+    """
+    key = ("window", window.anchor, window.back, window.until, recheck_days)
     usual = _lifetime if window.anchor == "lifetime" else _anchored(window)
-    if recheck_days is None:
-        return usual
 
     def resolve(facts: Facts) -> Resolved:
-        day = facts.recheck_on
-        if day is None:
-            return usual(facts)
-        first = day - timedelta(days=recheck_days)
-        return Resolved(Span(first, day), (), (), (Applied("day-0", day, first, day),))
+        known = facts.kept.get(key)
+        if known is None:
+            day = facts.recheck_on
+            if day is None or recheck_days is None:
+                known = usual(facts)
+            else:
+                first = day - timedelta(days=recheck_days)
+                known = Resolved(Span(first, day), (), (), (Applied("day-0", day, first, day),))
+            facts.kept[key] = known
+        assert isinstance(known, Resolved)
+        return known
 
     return resolve
 
