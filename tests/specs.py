@@ -65,8 +65,10 @@ def protocol_but(**changes: Any) -> Protocol:
     """The open protocol with other values; nested parts as dictionaries of what differs."""
     base = open_protocol()
     for name, value in changes.items():
-        if isinstance(value, dict) and hasattr(getattr(base, name), "model_copy"):
-            changes[name] = getattr(base, name).model_copy(update=value)
+        part = getattr(base, name)
+        if isinstance(value, dict) and hasattr(part, "model_copy"):
+            fields = {field: getattr(part, field) for field in type(part).model_fields}
+            changes[name] = type(part).model_validate({**fields, **value})
     # Not model_copy: what was computed once from the fields must not be copied with them.
     fields = {name: getattr(base, name) for name in Protocol.model_fields}
     return Protocol.model_validate({**fields, **changes})
