@@ -106,7 +106,7 @@ def test_the_worker_keeps_the_views(stack: Stack) -> None:
 def test_no_process_is_root_and_its_files_cannot_be_changed(stack: Stack, service: str) -> None:
     assert stack.compose("exec", "-T", service, "id", "-u").strip() == "10001"
     with pytest.raises(AssertionError, match="Read-only file system"):
-        stack.compose("exec", "-T", service, "touch", "/opt/cairn/domain/kernel.py")
+        stack.compose("exec", "-T", "--user", "0", service, "touch", "/opt/cairn/domain/kernel.py")
 
 
 def test_the_database_is_not_published(stack: Stack) -> None:
