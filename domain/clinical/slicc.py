@@ -5,7 +5,7 @@ Rheum 2012;64:2677-2686). A direct Coombs test counts only without haemolytic an
 rule knows a second way, biopsy-proven nephritis with ANA or anti-dsDNA: a question of its own here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from decimal import Decimal
 
 from domain.clinical.interval import Interval, Presence, Truth, weighed
@@ -35,8 +35,6 @@ ONLY_WITHOUT = {"direct-coombs": "haemolytic-anaemia"}
 """Item -> the item that must be absent for it to count."""
 NEEDED = 4
 
-_ONE_EACH = dict.fromkeys((*CLINICAL, *IMMUNOLOGIC), Decimal(1))
-
 
 def dependent(
     components: Mapping[str, Presence], only_without: Mapping[str, str]
@@ -53,19 +51,35 @@ def dependent(
     return judged
 
 
-def count(components: Mapping[str, Presence]) -> Interval:
-    """How many of the 17 criteria are met."""
-    return weighed(_ONE_EACH, dependent(components, ONLY_WITHOUT))
+def counted(
+    items: Collection[str],
+    components: Mapping[str, Presence],
+    only_without: Mapping[str, str],
+) -> Interval:
+    """How many of the items are present.
+
+    Of an item that is present and counts only without another that is not known, exactly one of
+    the two counts.
+    """
+    found = weighed(dict.fromkeys(items, Decimal(1)), dependent(components, only_without))
+    either = sum(
+        item in items
+        and other in items
+        and components.get(item) == "present"
+        and components.get(other, "unknown") == "unknown"
+        for item, other in only_without.items()
+    )
+    assert found.low is not None
+    assert found.high is not None
+    return Interval(found.low + either, found.high - either)
 
 
 def slicc_2012(components: Mapping[str, Presence]) -> Truth:
     """Whether the classification is met; unknown while the open items decide."""
-    judged = dependent(components, ONLY_WITHOUT)
-    one = Decimal(1)
+    groups = (((*CLINICAL, *IMMUNOLOGIC), NEEDED), (CLINICAL, 1), (IMMUNOLOGIC, 1))
     return min(
-        weighed(_ONE_EACH, judged).at_least(Decimal(NEEDED)),
-        weighed(_ONE_EACH, judged, only=CLINICAL).at_least(one),
-        weighed(_ONE_EACH, judged, only=IMMUNOLOGIC).at_least(one),
+        counted(items, components, ONLY_WITHOUT).at_least(Decimal(needed))
+        for items, needed in groups
     )
 
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from domain.clinical.interval import TRUE, UNKNOWN, Interval, Presence, exactly, weighed
-from domain.clinical.slicc import dependent
+from domain.clinical.slicc import counted
 from domain.eligibility.facts import Facts, Reading, latest_of, shown
 from domain.eligibility.logic import Result, merged
 from domain.eligibility.observing import Compiled, name_of, unresolved
@@ -16,15 +16,11 @@ from domain.eligibility.windows import resolver
 if TYPE_CHECKING:
     from domain.trial.protocol import Entry, Protocol
 
-ONE = Decimal(1)
-
-
 def items(rule: Items, protocol: "Protocol") -> Compiled:
     """So many items, ever: once present an item stays, for it counts serially too."""
     name, entry = name_of(protocol, rule.code), protocol.dictionary[rule.code]
-    weights = dict.fromkeys(entry.items, ONE)
     resolve = resolver(rule.within)
-    groups = [(group, entry.groups[group], Decimal(n)) for group, n in rule.groups.items()]
+    groups = [(entry.groups[group], Decimal(n)) for group, n in rule.groups.items()]
     of = ", ".join(f"at least {n} {group}" for group, n in rule.groups.items())
     asked = f"at least {rule.at_least}" + (f" with {of}" if of else "")
 
@@ -34,18 +30,20 @@ def items(rule: Items, protocol: "Protocol") -> Compiled:
         if window.span is None:
             return unresolved(name, window, () if readings else (rule.code,))
         certain, possible = within(readings, window.span)
-        present = dependent(_ever(certain, possible), rule.only_without)
-        count = _stated(weighed(weights, present), certain)
+        ever = _ever(certain, possible)
+        count = _stated(counted(entry.items, ever, rule.only_without), certain)
         truths = [
             count.at_least(Decimal(rule.at_least)),
-            *(weighed(weights, present, only=only).at_least(n) for _, only, n in groups),
+            *(counted(only, ever, rule.only_without).at_least(n) for only, n in groups),
         ]
         truth = min(truths)
-        evidence = [one.evidence for one in certain if truth != TRUE or _says_present(one)]
+        # What is absent decides as well where an item counts only without another.
+        every = truth != TRUE or bool(rule.only_without)
+        evidence = [one.evidence for one in certain if every or _says_present(one)]
         return Result(
             truth,
             merged((*evidence, window.evidence)),
-            lambda: f"{name}: {_count_in_words(count)} of {len(weights)} items, "
+            lambda: f"{name}: {_count_in_words(count)} of {len(entry.items)} items, "
             f"{SAYS[truth]} {asked}",
             (rule.code,),
             (rule.code,),
@@ -73,15 +71,15 @@ def _ever(certain: Sequence[Reading], possible: Sequence[Reading]) -> dict[str, 
     return found
 
 
-def _stated(counted: Interval, certain: Sequence[Reading]) -> Interval:
+def _stated(count: Interval, certain: Sequence[Reading]) -> Interval:
     """A count that was stated without its items stands for at least so many."""
     stated = [one.number.low for one in certain if one.number is not None]
     lows = [low for low in stated if low is not None]
-    if not lows or counted.low is None:
-        return counted
-    low = max(counted.low, *lows)
+    if not lows or count.low is None:
+        return count
+    low = max(count.low, *lows)
     only_stated = all(not one.body.components for one in certain)
-    return Interval(low, low if only_stated else max(low, counted.high or low))
+    return Interval(low, low if only_stated else max(low, count.high or low))
 
 
 def _count_in_words(count: Interval) -> str:
