@@ -52,15 +52,18 @@ def admit(
 ) -> Admitted:
     """What the ledger receives for proposed events of one participant, all or nothing.
 
-    `first` is the provisional position of the first of them within the append. Raises Impossible
-    or Refused, and with `strict` WouldDeviate where a fact breaks the protocol.
+    `first` is the provisional position of the first of them within the append. History that is
+    imported together is concluded from together: what looked open halfway through it never was.
+    Raises Impossible or Refused, and with `strict` WouldDeviate where a fact breaks the protocol.
     """
     events: list[Recorded] = []
     after = before
-    for proposed in proposals:
+    for index, proposed in enumerate(proposals):
         event = _judged(trial, after, proposed, first + len(events))
         after = evolve(after, event)
         events.append(event)
+        if proposed.historical and index < len(proposals) - 1:
+            continue
         for conclusion in _following(trial, after, proposed.now, event, first + len(events)):
             after = evolve(after, conclusion)
             events.append(conclusion)

@@ -112,23 +112,18 @@ def _visit(said: Said, line: Line, _demographics: Line) -> None:
     if number is None:
         return said.leave_out(line, "no-visit-number")
     planned = said.circumstances.visits.of(name or number)
-    if line.get("SVOCCUR") == "N":
-        day = said.circumstances.moment(line.get("SVSTDTC")) or _planned_only(said, line)
-        if day is not None and planned.found:
-            said.report(line, number, "visit-missed", day, {"visit": planned.code})
-        return None
     day = said.circumstances.moment(line.get("SVSTDTC"))
     if day is None:
         return said.leave_out(line, "no-date")
+    if line.get("SVOCCUR") == "N":
+        if not planned.found:
+            return said.leave_out(line, "did-not-occur-and-was-not-planned")
+        return said.report(line, number, "visit-missed", day, {"visit": planned.code})
     mode = CONTACT_MODE.get(line.get("SVCNTMOD") or "", planned.mode)
     said.report(line, number, "visit-completed", day, {"visit": planned.code, "mode": mode})
     if planned.screening:
         said.report(line, number, "screening-started", day, {}, further=True)
     return None
-
-
-def _planned_only(said: Said, line: Line) -> None:
-    said.leave_out(line, "did-not-occur-and-has-no-date")
 
 
 def _exposure(said: Said, line: Line, _demographics: Line) -> None:
