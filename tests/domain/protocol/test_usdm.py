@@ -132,6 +132,7 @@ VARIANTS: list[dict[str, Any]] = [
     {"/registry": GONE},
     {"/accrual": GONE, "/stagger": GONE, "/toxicity": GONE},
     {"/visits/0/day": 2},
+    {"/visits/0/anchor": "dose", "/visits/0/day": -21},
     {"/visits/0": GONE, "/assumptions": {}},
     {"/visits/12": GONE, "/assumptions": {}},
     {"/visits/5/windowed": False, "/visits/5/before": 0, "/visits/5/after": 0},
@@ -160,6 +161,31 @@ def test_what_another_tool_changed_natively_stands() -> None:
     found = imported(edited)
     assert isinstance(found, Imported)
     assert found.protocol.visits_by_code["V5"].after == 7
+
+
+def test_a_node_that_returns_to_an_encounter_is_a_contact_of_its_own() -> None:
+    whole = read(changed(lk(), {"/assumptions": {}}))
+    assert isinstance(whole, Protocol)
+    document = exported(whole)
+    design = document["study"]["versions"][0]["studyDesigns"][0]
+    clinic, call = {"code": "C175574"}, {"code": "C171537"}
+    nodes = design["scheduleTimelines"][0]["instances"]
+    at = [node["name"] for node in nodes].index("Day 84")
+    edited = changed(
+        document,
+        {
+            f"{DESIGN}/encounters/7/contactModes": [clinic, call],
+            f"{MAIN}/instances/{at}/encounterId": design["encounters"][7]["id"],
+        },
+    )
+    found = imported(edited)
+    assert isinstance(found, Imported), found
+    visits = found.protocol.visits
+    around = [(one.code, one.name, one.day, one.mode) for one in visits[7:9]]
+    assert around == [
+        ("V7", "Day 56", 56, "in-person"),
+        ("WEEK-12-T", "Week 12 (T)", 84, "telephone"),
+    ]
 
 
 # --- what is wrong with a document ----------------------------------------------------------------
