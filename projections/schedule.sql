@@ -100,8 +100,9 @@ WHERE study = %(study)s AND generation = %(generation)s
 ORDER BY booked_on, participant, key LIMIT %(limit)s;
 
 -- name: lapsing
--- Whose windows may have closed without a visit, and the log does not say so.
-SELECT DISTINCT participant FROM views.schedule_1
+-- Whose windows may have closed without a visit, and the log does not say so; from which day on.
+SELECT participant, zone, min(late_from) FROM views.schedule_1
 WHERE study = %(study)s AND generation = %(generation)s AND settled IS NULL AND NOT lapsed
     AND late_from <= %(on)s::date + 1 AND participant > %(after)s
+GROUP BY participant, zone
 ORDER BY participant LIMIT %(limit)s;

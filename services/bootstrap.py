@@ -16,14 +16,20 @@ from infra.ledger.postgres import PostgresLedger
 from infra.postgres import embedded, migrate
 from infra.postgres import settings as store
 from infra.postgres.pool import Pool, borrowed, open_pool
+from infra.projection.projector import Projector
+from infra.projection.tables import ViewTables
 from infra.refusals import PostgresRefusals
 from infra.vault.keyring import KeyRing, PostgresKeyStore, wrapping_key
+from projections.catalogue import VIEWS
+from services import logs
 from services.auth import Tokens, open_tokens
+from services.concluding import Concluding
 from services.publishing import Publishing
 from services.receipts import Receipts, open_receipts
 from services.record import Recording
 from services.refusals import RefusalBook
 from services.state import HotState
+from services.views import Views
 
 POOL_CONNECTIONS = 12
 
@@ -73,6 +79,10 @@ class Cairn:
     refusals: RefusalBook
     tokens: Tokens
     receipts: Receipts
+    tables: ViewTables
+    projector: Projector
+    views: Views
+    concluding: Concluding
     clock: Callable[[], datetime]
 
     def problems(self) -> list[str]:
@@ -84,7 +94,10 @@ class Cairn:
 
     def lag(self) -> dict[str, dict[str, int]]:
         """How many events each reader of the ledger is behind, by study. StoreAway."""
-        return {}
+        behind = {study: self.projector.lag(study) for study in self.ledger.studies()}
+        return {
+            view: {study: lag[view] for study, lag in behind.items()} for view in self.tables.views
+        }
 
     def close(self) -> None:
         """Append what is queued, then let go of the store."""
@@ -150,6 +163,7 @@ def assembled(
     """The services on top of adapters that are open."""
     hot = HotState(ledger, documents)
     recording = Recording(ledger, keys, hot, clock)
+    tables = ViewTables(pool, VIEWS)
     return Cairn(
         settings=settings,
         pool=pool,
@@ -162,5 +176,9 @@ def assembled(
         refusals=RefusalBook(refusals, hot, clock),
         tokens=open_tokens(settings.data, clock),
         receipts=open_receipts(settings.data / "receipt-key"),
+        tables=tables,
+        projector=Projector(ledger, documents, tables, logs.warned),
+        views=Views(ledger, documents, hot, tables, clock),
+        concluding=Concluding(recording, tables, clock, logs.defect),
         clock=clock,
     )

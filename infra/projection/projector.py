@@ -58,17 +58,30 @@ class Projector:
         self._woken = threading.Event()
         self._listening = False
 
+    def step(self) -> bool:
+        """Take in some more of every study; whether there may be more at once. StoreAway.
+
+        A study that fails is tried again later, the others go on.
+        """
+        moved = False
+        try:
+            for study in self._ledger.studies():
+                moved = self._round(study) or moved
+        except StoreAway:
+            # Whether a commit that was under way took place is read from the cursors.
+            self._studies.clear()
+            raise
+        return moved
+
     def run(self, stop: threading.Event) -> None:
-        """Follow until told to stop. A failing study is tried again, the others go on."""
+        """Follow until told to stop; for those who have no loop of their own."""
         self._listen()
         while not stop.is_set():
             self._woken.clear()
-            moved = False
             try:
-                for study in self._ledger.studies():
-                    moved = self._round(study) or moved
+                moved = self.step()
             except StoreAway:
-                self._studies.clear()
+                moved = False
             if not moved and not stop.is_set():
                 self._woken.wait(POLL_SECONDS)
 
