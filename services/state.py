@@ -17,6 +17,7 @@ from domain.trial.study import Trial
 from infra.documents import Documents
 from infra.ledger.envelope import read
 from infra.ledger.ledger import Ledger
+from infra.ledger.repository import Histories
 from infra.ledger.types import STUDY_STREAM, Stored
 
 PARTICIPANTS_MAX = 20_000
@@ -64,13 +65,12 @@ class HotState:
     def participant(self, study: str, name: str, *, fresh: bool = True) -> Participant:
         """The participant as it stands; version 0 when nothing was recorded yet."""
         known = self._participants.get((study, name))
-        if known is None or fresh:
-            tail = self._ledger.stream(study, name, known.version if known else 0)
-            state = known or Participant(name)
-            for stored in tail:
-                state = journey.evolve(state, recorded(stored))
-            known = state
-            self._keep(study, known)
+        if known is not None and not fresh:
+            return known
+        known = self._advanced(study, known) if known is not None else None
+        if known is None:
+            known = Histories(self._ledger, study, Participant, journey.evolve).get(name)
+        self._keep(study, known)
         return known
 
     def holds(self, study: str, names: list[str]) -> bool:
@@ -121,12 +121,40 @@ class HotState:
             self._protocols[study, sha256] = found
         return found
 
+    def _advanced(self, study: str, known: Participant) -> Participant | None:
+        """The participant with what was recorded since; None when it must be read anew."""
+        tail = self._ledger.stream(study, known.id, known.version - 1)
+        if not self._goes_on(study, tail, known.head):
+            return None
+        for stored in tail[1:]:
+            known = journey.evolve(known, recorded(stored))
+        return known
+
     def _advanced_trial(self, study: str, trial: Trial) -> Trial:
-        for stored in self._ledger.stream(study, STUDY_STREAM, trial.version):
+        tail = self._ledger.stream(study, STUDY_STREAM, max(trial.version - 1, 0))
+        if trial.version and self._goes_on(study, tail, trial.head):
+            tail = tail[1:]
+        elif trial.version:
+            return self._advanced_trial(study, Trial(study))
+        for stored in tail:
             trial = self._evolved(trial, recorded(stored))
         if trial.version:
             self._keep_trial(trial)
         return trial
+
+    def _goes_on(self, study: str, tail: list[Stored], head: str | None) -> bool:
+        """Whether a tail begins with the event that was folded last.
+
+        It does not when the store was restored from a copy and has lost its end: then nothing that
+        was folded from this study holds any more.
+        """
+        if tail and tail[0].hash == head:
+            return True
+        with self._lock:
+            self._trials.pop(study, None)
+            for key in [key for key in self._participants if key[0] == study]:
+                del self._participants[key]
+        return False
 
     def _evolved(self, trial: Trial, event: Recorded) -> Trial:
         return studies.evolve(trial, event, _Addressed(self, trial.study))

@@ -17,6 +17,10 @@ Wake = Callable[[str], None]
 a hint, never a promise. It must not block or raise."""
 
 
+Deaf = Callable[[], None]
+"""Ends a listening; a wake-up that is on its way may still arrive."""
+
+
 class Ledger(ABC):
     """Appends and reads of every study's log. All methods may raise StoreAway."""
 
@@ -62,8 +66,8 @@ class Ledger(ABC):
         """The last position recorded at or before an instant; 0 when there is none."""
 
     @abstractmethod
-    def listen(self, wake: Wake) -> None:
-        """Be woken when events are appended, by whatever process."""
+    def listen(self, wake: Wake) -> Deaf:
+        """Be woken when events are appended, by whatever process; what is returned ends it."""
 
     @abstractmethod
     def close(self) -> None:

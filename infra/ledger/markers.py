@@ -12,6 +12,9 @@ MARK = "\x03"
 leaf hash before this event (with the hash it was judged on, or nothing), `T<instant>` the time of
 recording (not before this instant, nor before the event before)."""
 
+BEGINNING = "0001-01-01T00:00:00.000000Z"
+"""The time of recording before anything was recorded."""
+
 _BLANK = re.compile(rf"{MARK}([^{MARK}]*){MARK}")
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from infra.ledger.envelope import instant_text
-from infra.ledger.ledger import PARTICIPANTS_PAGE, Ledger, Wake
-from infra.ledger.markers import filled, judged_on, leaf
+from infra.ledger.ledger import PARTICIPANTS_PAGE, Deaf, Ledger, Wake
+from infra.ledger.markers import BEGINNING, filled, judged_on, leaf
 from infra.ledger.types import (
     STUDY_STREAM,
     Append,
@@ -94,13 +94,18 @@ class MemoryLedger(Ledger):
         """The last position recorded at or before an instant; 0 when there is none."""
         return bisect_right(self._log(study).recorded, instant_text(instant))
 
-    def listen(self, wake: Wake) -> None:
-        """Be woken when events are appended."""
-        self._wakes.append(wake)
+    def listen(self, wake: Wake) -> Deaf:
+        """Be woken when events are appended; what is returned ends it."""
+        self._wakes = [*self._wakes, wake]
+
+        def deaf() -> None:
+            self._wakes = [one for one in self._wakes if one is not wake]
+
+        return deaf
 
     def close(self) -> None:
         """Wake nobody any more."""
-        self._wakes.clear()
+        self._wakes = []
 
     def _log(self, study: str) -> _Log:
         return self._logs.get(study) or _Log()
@@ -134,7 +139,7 @@ def _conflict(log: _Log, append: Append) -> Conflict | None:
 def _enter(log: _Log, draft: Draft, first: int) -> Stored:
     stream = log.streams.setdefault(draft.stream, [])
     previous = stream[-1].hash if stream else None
-    last = log.recorded[-1] if log.recorded else ""
+    last = log.recorded[-1] if log.recorded else BEGINNING
     text, at = filled(draft.template.decode(), first, previous, last)
     body = text.encode()
     position = len(log.events) + 1

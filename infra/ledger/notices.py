@@ -12,13 +12,13 @@ from typing import Any
 import psycopg
 from psycopg import Connection
 
-from infra.ledger.ledger import Wake
+from infra.ledger.ledger import Deaf, Wake
 from infra.postgres.statements import load
 
 SQL = load("ledger")
 
 NOTIFY_SECONDS = 0.025
-LISTEN_SECONDS = 0.5
+LISTEN_SECONDS = 0.2
 RECONNECT_SECONDS = 1.0
 CLOSE_SECONDS = 5.0
 
@@ -45,11 +45,17 @@ class Notices:
         self._some_changed.set()
         self._start("ledger-notify", self._send)
 
-    def listen(self, wake: Wake) -> None:
-        """Call `wake` for every study that any process appends to."""
+    def listen(self, wake: Wake) -> Deaf:
+        """Call `wake` for every study that any process appends to; what is returned ends it."""
         with self._lock:
             self._wakes = [*self._wakes, wake]
         self._start("ledger-listen", self._receive)
+
+        def deaf() -> None:
+            with self._lock:
+                self._wakes = [one for one in self._wakes if one is not wake]
+
+        return deaf
 
     def close(self) -> None:
         """Send what is due, then end the threads and their connections."""
@@ -91,4 +97,6 @@ class Notices:
 
     def _wake(self, study: str) -> None:
         for wake in self._wakes:
-            wake(study)
+            # A hint that fails is lost, as any hint may be; it must not stop who gives it.
+            with contextlib.suppress(Exception):
+                wake(study)

@@ -8,7 +8,7 @@ from typing import Any, LiteralString
 
 from psycopg import Connection
 
-from infra.ledger.ledger import PARTICIPANTS_PAGE, Ledger, Wake
+from infra.ledger.ledger import PARTICIPANTS_PAGE, Deaf, Ledger, Wake
 from infra.ledger.notices import Notices
 from infra.ledger.types import Append, Found, Outcome, StoreAway, Stored, bounded
 from infra.ledger.writer import Waiting, Writer
@@ -57,13 +57,6 @@ class PostgresLedger(Ledger):
         last = POSITION_MAX if up_to is None else up_to
         return self._stored("stream", study=study, stream=stream, after=after, up_to=last)
 
-    def part(
-        self, study: str, stream: str, after: int, up_to: int, limit: int, *, backwards: bool
-    ) -> list[Stored]:
-        """At most `limit` of a stream's events after a version, up to and with another."""
-        name = "stream_part_backwards" if backwards else "stream_part"
-        return self._stored(name, study=study, stream=stream, after=after, up_to=up_to, limit=limit)
-
     def read(self, study: str, after: int, limit: int, up_to: int | None = None) -> list[Stored]:
         """At most `limit` events after a position, up to and with another, in order."""
         last = POSITION_MAX if up_to is None else up_to
@@ -90,9 +83,9 @@ class PostgresLedger(Ledger):
         """The last position recorded at or before an instant; 0 when there is none."""
         return int(self._rows("position_at", study=study, instant=instant)[0][0])
 
-    def listen(self, wake: Wake) -> None:
+    def listen(self, wake: Wake) -> Deaf:
         """Be woken when events are appended, by whatever process."""
-        self._notices.listen(wake)
+        return self._notices.listen(wake)
 
     def close(self) -> None:
         """Append what is queued, then let go of threads and connections; the pool stays open."""

@@ -104,11 +104,21 @@ class Writer:
     def _run(self) -> None:
         call = Call(self._study, self._statement, self._connect)
         while batch := self._next():
-            settled = self._committed(call, batch)
+            settled: list[Settled] = []
+            try:
+                settled = self._committed(call, batch)
+            finally:
+                # Nobody waits for ever on a thread that ends by an error of ours.
+                _deliver(settled or [(one, StoreAway("the writer failed")) for one in batch])
+                if not settled:
+                    self._ended()
             if any(isinstance(outcome, Appended) for _, outcome in settled):
                 self._appended(self._study)
-            _deliver(settled)
         call.disconnect()
+
+    def _ended(self) -> None:
+        with self._ready:
+            self._thread = None
 
     def _next(self) -> list[Waiting] | None:
         """The next batch; None when there is nothing to do for a while, or ever."""

@@ -144,7 +144,7 @@ BEGIN
         FROM cairn.head h WHERE h.study = of_study FOR UPDATE;
     IF NOT FOUND THEN
         stands := 0;
-        at := '';
+        at := '0001-01-01T00:00:00.000000Z';
         INSERT INTO cairn.head VALUES (of_study, stands, at);
     END IF;
     before := stands;

@@ -3,8 +3,10 @@
 -- name: append
 SELECT item, outcome, index, position, stream, version, same, hash, body
 FROM cairn.append_batch(
-    %(study)b, %(tokens)b, %(study_versions)b, %(sizes)b, %(names)b, %(stream_of)b,
-    %(versions)b, %(topics)b, %(sources)b, %(ids)b, %(fingerprints)b, %(judged)b, %(templates)b
+    %(study)b::text, %(tokens)b::bigint[], %(study_versions)b::bigint[], %(sizes)b::int[],
+    %(names)b::text[], %(stream_of)b::int[], %(versions)b::bigint[], %(topics)b::text[],
+    %(sources)b::text[], %(ids)b::text[], %(fingerprints)b::bytea[], %(judged)b::bytea[],
+    %(templates)b::text[]
 );
 
 -- name: find
@@ -15,16 +17,6 @@ WHERE study = %(study)s AND source = %(source)s AND event_id = %(event_id)s;
 SELECT position, stream, version, topic, body, hash FROM cairn.event
 WHERE study = %(study)s AND stream = %(stream)s AND version > %(after)s AND position <= %(up_to)s
 ORDER BY version;
-
--- name: stream_part
-SELECT position, stream, version, topic, body, hash FROM cairn.event
-WHERE study = %(study)s AND stream = %(stream)s AND version > %(after)s AND version <= %(up_to)s
-ORDER BY version LIMIT %(limit)s;
-
--- name: stream_part_backwards
-SELECT position, stream, version, topic, body, hash FROM cairn.event
-WHERE study = %(study)s AND stream = %(stream)s AND version > %(after)s AND version <= %(up_to)s
-ORDER BY version DESC LIMIT %(limit)s;
 
 -- name: read
 SELECT position, stream, version, topic, body, hash FROM cairn.event
