@@ -23,6 +23,7 @@ app.command("worker")(serving.worker)
 app.command("token")(tokens.token)
 app.command("replay")(replaying.replay_command)
 app.command("doctor")(upkeep.doctor)
+app.command("rebuild")(upkeep.rebuild)
 app.add_typer(importing.app, name="import", help="Bring in what other systems recorded.")
 app.add_typer(exporting.app, name="export", help="Take out what was recorded.")
 

@@ -13,9 +13,12 @@ import psycopg
 
 from infra.ledger.types import StoreAway
 from services import logs
+from services.bootstrap import Cairn
 
 BACKOFF_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
 STOP_SECONDS_MAX = 20.0
+CLOCK_SECONDS = 15.0
+"""How often the clock worker looks for windows that closed and limits that passed."""
 
 
 class Loop:
@@ -64,21 +67,23 @@ class Loop:
                 logs.defect(error)
                 failures += 1
             if failures:
-                self._halted.wait(BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS)) - 1])
+                self._halted.wait(_backoff(failures))
             elif not more:
                 self._woken.wait(self._poll)
 
 
-class Loops:
-    """Several loops that start and end together."""
+class Workers:
+    """The projector and the clock worker of one process; they start and end together."""
 
-    def __init__(self, loops: list[Loop]) -> None:
-        self._loops = loops
+    def __init__(self, cairn: Cairn) -> None:
+        self._cairn = cairn
         self._over = threading.Event()
+        self._projector = threading.Thread(target=self._project, name="projector", daemon=True)
+        self._clock = Loop("clock", cairn.concluding.step, CLOCK_SECONDS)
 
     def __enter__(self) -> Self:
-        for loop in self._loops:
-            loop.start()
+        self._projector.start()
+        self._clock.start()
         return self
 
     def __exit__(
@@ -87,12 +92,25 @@ class Loops:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._over.set()
-        for loop in self._loops:
-            loop.halt()
-        for loop in self._loops:
-            loop.join()
+        self._cairn.projector.stop(self._over)
+        self._clock.halt()
+        self._projector.join(STOP_SECONDS_MAX)
+        self._clock.join()
 
     def wait(self) -> None:
         """Stay until a signal ends the process."""
         self._over.wait()
+
+    def _project(self) -> None:
+        failures = 0
+        while not self._over.is_set():
+            try:
+                self._cairn.projector.run(self._over)
+            except Exception as error:  # noqa: BLE001 - the views must go on being kept
+                logs.defect(error)
+                failures += 1
+                self._over.wait(_backoff(failures))
+
+
+def _backoff(failures: int) -> float:
+    return BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS)) - 1]

@@ -276,11 +276,16 @@ def _ineligible(trial: "Trial", participant: "Participant") -> Iterator[Conclusi
     verdict = verdict_of(trial, participant)
     if verdict.verdict != "ineligible":
         return
-    evidence = tuple(sorted({position for one in verdict.failing() for position in one.evidence}))
-    names = ", ".join(one.criterion for one in verdict.failing())
-    acts = (("enrolled", participant.treatment.enrolled), ("dosed", participant.treatment.dosed))
-    for act, noted in acts:
-        if noted:
+    treatment = participant.treatment
+    for act, noted in (("enrolled", treatment.enrolled), ("dosed", treatment.dosed)):
+        if not noted:
+            continue
+        # Consent that is taken back later leaves what was done under it as it was.
+        later = {one.position for one in participant.consent.withdrawn if one.after(noted[0])}
+        failing = [one for one in verdict.failing() if later.isdisjoint(one.evidence)]
+        if failing:
+            names = ", ".join(one.criterion for one in failing)
+            evidence = {position for one in failing for position in one.evidence}
             yield DeviationDetected(
                 rule=f"{act}-ineligible",
                 category="eligibility",

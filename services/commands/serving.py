@@ -21,7 +21,7 @@ from services.demo.cohort import acts_of, add_cohort, demo_of
 from services.imports.sdtm.run import ACTOR
 from services.record import Terms
 from services.serving import LOOPBACK, Ended, ending_in_order, serve, taken
-from services.workers import Loops
+from services.workers import Workers
 
 PORT = 8000
 TOKEN_FILE = "token"  # noqa: S105 - the name of a file
@@ -82,7 +82,7 @@ def worker(data: DataOption = None) -> None:
     """Keep the views up to date and conclude what only time brings, until it is told to end."""
     settings = settings_of(data)
     logs.configure()
-    with _ended_in_order(), opened(settings), Loops([]) as workers:
+    with _ended_in_order(), opened(settings) as cairn, Workers(cairn) as workers:
         console.say("The worker runs. Ctrl-C ends it.")
         workers.wait()
 
@@ -98,7 +98,7 @@ def _run(settings: Settings, port: int, *, json: bool, demo: bool) -> None:
         if demo:
             _add_cohort(cairn)
         _write_token(cairn)
-        with Loops([]):
+        with Workers(cairn):
             ready = partial(_announce, cairn, LOOPBACK, port, json=json)
             serve(create_app(cairn), listening, ready)
 

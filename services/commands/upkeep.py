@@ -1,7 +1,8 @@
-"""`doctor`: whether the store may be trusted with events, and how far its readers are."""
+"""`doctor` and `rebuild`: whether the store may be trusted, and its views made anew."""
 
 import contextlib
-from typing import Any
+from dataclasses import asdict
+from typing import Annotated, Any
 
 import psycopg
 import typer
@@ -10,10 +11,12 @@ from infra.postgres import migrate
 from infra.postgres import settings as store
 from infra.postgres.migrate import MigrationProblem
 from infra.postgres.pool import connect
+from infra.projection.lane import Halted
+from infra.projection.rebuilding import RebuildUnderWay, Rebuilt
 from services.bootstrap import Cairn, Settings, open_cairn
 from services.commands import console
 from services.commands.options import DataOption, JsonOption, settings_of
-from services.commands.store import reached
+from services.commands.store import opened, reached
 from services.commands.troubles import Trouble
 
 
@@ -32,6 +35,69 @@ def doctor(data: DataOption = None, json: JsonOption = False) -> None:
         _show(problems, studies)
     if problems:
         raise typer.Exit(1)
+
+
+def rebuild(
+    view: Annotated[
+        str | None, typer.Argument(metavar="VIEW", help="One view; without it, all of them.")
+    ] = None,
+    study: Annotated[
+        str | None, typer.Option("--study", metavar="STUDY", help="One study; else all of them.")
+    ] = None,
+    data: DataOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Build views anew from the ledger, beside the ones that are read, and swap them.
+
+    Readers go on meanwhile. It tells whether the rows kept live were those that the ledger gives;
+    the exit code is 1 when they were not.
+    """
+    with opened(settings_of(data)) as cairn:
+        views = _named(view, tuple(cairn.tables.views), "view")
+        studies = _named(study, tuple(cairn.ledger.studies()), "study")
+        built = [(one, _rebuilt(cairn, one, name, json)) for one in studies for name in views]
+    if json:
+        console.say_json(
+            [{"study": one, **asdict(found), "same": found.same} for one, found in built]
+        )
+    else:
+        rows = [
+            (one, found.view, found.rows, found.position, "yes" if found.same else "NO")
+            for one, found in built
+        ]
+        console.table("Rebuilt", ("study", "view", "rows", "position", "as kept live"), rows)
+    if not all(found.same for _, found in built):
+        raise typer.Exit(1)
+
+
+def _named(wanted: str | None, known: tuple[str, ...], what: str) -> tuple[str, ...]:
+    if wanted is None:
+        return known
+    if wanted not in known:
+        raise Trouble(f"there is no such {what}; there are: {', '.join(known)}")
+    return (wanted,)
+
+
+def _rebuilt(cairn: Cairn, study: str, view: str, quiet: bool) -> Rebuilt:
+    # What is kept live is compared with what is built: let it reflect all there is first.
+    cairn.projector.catch_up(study)
+    with console.progress(f"{study}: {view}", cairn.ledger.head(study), quiet=quiet) as advance:
+        told = 0
+
+        def progress(done: int, _all: int) -> None:
+            nonlocal told
+            advance(done - told)
+            told = done
+
+        try:
+            return cairn.projector.rebuild(study, view, progress)
+        except RebuildUnderWay:
+            raise Trouble(f"another process is rebuilding {view}") from None
+        except Halted as halted:
+            raise Trouble(
+                f"{view} cannot be built: an event up to {halted.position} cannot be taken in"
+                f" ({halted.error})"
+            ) from None
 
 
 def _problems(conninfo: str) -> list[str]:

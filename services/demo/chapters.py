@@ -18,6 +18,10 @@ TRUE_STATEMENTS = frozenset(
 )
 """What an eligible participant affirms; every other statement is denied."""
 
+OF_WOMEN = ("breast-feeding", "pregnancy-intended")
+ASKED_ON_DAY_0 = ("major-surgery-planned", "active-infection", *OF_WOMEN)
+"""Statements whose answer must be of the day of the dose."""
+
 ACTIVE = ("arthritis", "rash", "alopecia", "low-complement", "increased-dna-binding")
 """SLEDAI-2K items that add up to 12."""
 CLASSIFIED = {
@@ -132,12 +136,16 @@ def up_to_enrolment(life: Life, person: Person, dose: date, number: str) -> None
 
 
 def dosing(life: Life, person: Person, day: date) -> None:
-    """Day 0: the last checks, the authorisation, the dose."""
+    """Day 0: what rests on that day is asked once more; the authorisation, the dose."""
+    for statement in ASKED_ON_DAY_0:
+        if person.sex == "female" or statement not in OF_WOMEN:
+            data = {"statement": statement, "answer": False}
+            life.happened("investigator", "attested", life.at(day, "08:30"), data)
     if person.may_conceive:
         _observed(life, day, "hcg-urine", interpretation="negative", clock="08:40")
     life.happened("investigator", "dose-authorised", life.at(day, "09:30"))
     dose = life.demo.protocol.dose
-    data = {
+    given = {
         "product": dose.product,
         "amount": "1" if dose.amount is None else str(dose.amount),
         "unit": dose.unit or "1",
@@ -146,7 +154,7 @@ def dosing(life: Life, person: Person, day: date) -> None:
         "started_at": life.at(day, "10:10").isoformat(),
         "ended_at": life.at(day, "10:25").isoformat(),
     }
-    life.happened("investigator", "dosed", life.at(day, "10:10"), data)
+    life.happened("investigator", "dosed", life.at(day, "10:10"), given)
     held(life, person, "V1", day, clock="14:45")
     sample = {"sample": f"{life.name}-S1", "type": "serum", "visit": "V1", "volume_ml": "8.5"}
     life.happened("coordinator", "sample-collected", life.at(day, "09:50"), sample)

@@ -94,9 +94,8 @@ def _withdrawn(life: Life) -> None:
         grade=3,
         serious=False,
         seriousness=["hospitalisation"],
-        outcome="recovered",
-        end=(onset + timedelta(days=6)).isoformat(),
     )
+    _update(life, "AE-1", onset + timedelta(days=12), outcome="recovered", days_to_end=6)
     aware = life.at(onset + timedelta(days=1), "08:30")
     _submitted(life, "AE-1", "site-to-sponsor", "sponsor", aware, timedelta(days=3))
     data = {"scope": ["treatment", "visits"], "cause": "burden"}
