@@ -71,6 +71,11 @@ class When:
         following = self.last + timedelta(days=1)
         return datetime.combine(following, datetime.min.time(), tzinfo=zone or UTC)
 
+    def before(self, other: "When", zone: ZoneInfo | None = None) -> bool:
+        """Whether it certainly lies before another; dates are the zone's civil days."""
+        ends, begins = self.latest(zone), other.earliest(zone)
+        return ends < begins or (ends == begins and self.instant is None)
+
     def __str__(self) -> str:
         return self.text
 

@@ -173,7 +173,7 @@ def _without_consent(trial: "Trial", participant: "Participant") -> Iterator[Con
     zone = trial.zone(participant.site)
     first = consent.given[0]
     for act in acts:
-        if act.noted.when.latest(zone) <= first.when.earliest(zone):
+        if act.noted.when.before(first.when, zone):
             yield _deviation(
                 "consent-before-procedure",
                 act.subject,
@@ -195,10 +195,9 @@ def _withdrawn_before(
     consent: Consent, act: _Act, zone: ZoneInfo
 ) -> Noted[ConsentWithdrawn] | None:
     """The withdrawal that was certainly in force when the act took place."""
-    begun = act.noted.when.earliest(zone)
     for withdrawn in reversed(consent.withdrawn):
-        ended = withdrawn.when.latest(zone)
-        if act.scope not in withdrawn.body.scope or ended > begun:
+        earlier = withdrawn.when.before(act.noted.when, zone)
+        if act.scope not in withdrawn.body.scope or not earlier:
             continue
         again = any(
             given.after(withdrawn) and given.when.earliest(zone) <= act.noted.when.latest(zone)

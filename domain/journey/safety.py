@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from domain.journey.oversight import DeviationDetected
 from domain.kernel import Conclusion, Noted, Proposed, Recorded, Refused, joined
-from domain.safety.adverse_event import Life, lives
+from domain.safety.adverse_event import Exposure, Life, lives
 from domain.safety.clocks import Place, Run, runs
 from domain.safety.contradictions import contradictions
 from domain.safety.events import (
@@ -26,7 +26,7 @@ from domain.safety.events import (
     SafetyReportSubmitted,
     SeriousAdverseEventIdentified,
 )
-from domain.safety.toxicity import Exposure, Finding, dose_limiting, halting, serious_class
+from domain.safety.toxicity import Finding, dose_limiting, halting, serious_class
 from domain.time import When
 from domain.trial.events import SlotToxicity
 from domain.trial.study import zone_named
@@ -88,6 +88,12 @@ def open_adverse_events(trial: "Trial", participant: "Participant") -> int:
     return sum(life.event.open for life in lives_of(trial, participant).values())
 
 
+def exposure_of(trial: "Trial", participant: "Participant") -> Exposure | None:
+    """The first dose and the zone of its day; None before it."""
+    dosed = participant.treatment.dosed
+    return Exposure(dosed[0].when, trial.zone(participant.site)) if dosed else None
+
+
 def runs_of(trial: "Trial", participant: "Participant") -> tuple[Run, ...]:
     """Every run of a reporting clock, whatever the time is."""
     safety = participant.safety
@@ -100,7 +106,7 @@ def runs_of(trial: "Trial", participant: "Participant") -> tuple[Run, ...]:
         place = Place(
             site=trial.zone(participant.site),
             sponsor=zone_named(protocol.settings.sponsor_timezone),
-            dose=dosed[0].when if dosed else None,
+            exposure=exposure_of(trial, participant),
         )
         return tuple(
             run
@@ -116,13 +122,11 @@ def toxicities(
     trial: "Trial", participant: "Participant", now: datetime
 ) -> Iterator[tuple[Life, Finding]]:
     """The events that are dose-limiting toxicities at a moment, and why."""
-    rules = trial.protocol_of(participant).toxicity
-    dosed = participant.treatment.dosed
-    if rules is None or not dosed or not participant.safety.reported:
+    rules, exposure = trial.protocol_of(participant).toxicity, exposure_of(trial, participant)
+    if rules is None or exposure is None:
         return
-    exposure = Exposure(dosed[0].when, trial.zone(participant.site), now)
     for life in lives_of(trial, participant).values():
-        finding = dose_limiting(life.event, rules, exposure)
+        finding = dose_limiting(life.event, rules, exposure, now)
         if finding is not None:
             yield life, finding
 
@@ -131,19 +135,17 @@ def slot_toxicities(
     trial: "Trial", participant: "Participant", now: datetime
 ) -> tuple[SlotToxicity, ...]:
     """What the participant's events mean for the study's stopping rules; nothing else of them."""
-    rules = trial.protocol_of(participant).toxicity
-    dosed = participant.treatment.dosed
-    if rules is None or not dosed or not participant.safety.reported:
+    rules, exposure = trial.protocol_of(participant).toxicity, exposure_of(trial, participant)
+    if rules is None or exposure is None:
         return ()
     limiting = {life.event.ae for life, _ in toxicities(trial, participant, now)}
-    exposure = Exposure(dosed[0].when, trial.zone(participant.site), now)
     found = []
     for name, life in sorted(lives_of(trial, participant).items()):
         one = SlotToxicity(
             ae=name,
             dose_limiting=name in limiting,
             halting=halting(life.event, rules, exposure),
-            related_serious_class=serious_class(life.event, exposure.dose),
+            related_serious_class=serious_class(life.event, exposure),
         )
         if one.dose_limiting or one.halting or one.related_serious_class:
             found.append(one)
@@ -224,7 +226,7 @@ def conclude(trial: "Trial", participant: "Participant", now: datetime) -> Itera
             yield SeriousAdverseEventIdentified(
                 ae=life.event.ae, because=life.event.because, evidence=life.cited
             )
-    yield from contradictions(found, participant.closure.died)
+    yield from contradictions(found, participant.closure.died, trial.zone(participant.site))
     for life, finding in toxicities(trial, participant, now):
         yield DoseLimitingToxicityIdentified(
             ae=life.event.ae,

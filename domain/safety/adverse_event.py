@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Any, assert_never
 from zoneinfo import ZoneInfo
 
@@ -80,7 +80,7 @@ class AdverseEvent:
         """Whether it goes on: no final outcome, and no end where the outcome is not said."""
         return self.outcome in _OPEN and not (self.outcome is None and self.end is not None)
 
-    def suspected(self, dose: When | None) -> bool:
+    def suspected(self, exposure: "Exposure | None") -> bool:
         """Whether the product may have caused it: the investigator's or the sponsor's suspicion.
 
         Until somebody has judged it, every event that may have begun after the dose is suspected.
@@ -88,11 +88,24 @@ class AdverseEvent:
         said = [one for one in (self.investigator, self.sponsor) if one is not None]
         if said:
             return any(one in SUSPECTED for one in said)
-        return dose is not None and not surely_before(self.onset, dose)
+        return exposure is not None and not exposure.follows(self.onset)
 
-    def suspected_unexpected_serious(self, dose: When | None) -> bool:
-        """A SUSAR; until the expectedness is judged, an event counts as unexpected."""
-        return self.serious and self.expected is not True and self.suspected(dose)
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """The participant's first dose, and the zone of the site at which it was given."""
+
+    dose: When
+    zone: ZoneInfo
+
+    def follows(self, moment: When) -> bool:
+        """Whether the dose was certainly given after a moment."""
+        return moment.before(self.dose, self.zone)
+
+    def window(self, days: int) -> tuple[date, date]:
+        """The civil days from the dose on in which a toxicity counts."""
+        first, last = self.dose.civil(self.zone)
+        return first, last + timedelta(days=days)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +135,6 @@ class Life:
     def cited(self) -> tuple[int, ...]:
         """Positions of everything that was said of it, ascending."""
         return tuple(sorted({p for version in self.versions for p in version.cited}))
-
-
-def surely_before(moment: When, other: When) -> bool:
-    """Whether a moment certainly lies before another, at the precision both have."""
-    if moment.instant is not None and other.instant is not None:
-        return moment.instant < other.instant
-    return moment.last < other.first
 
 
 def lives(

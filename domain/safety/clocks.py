@@ -12,9 +12,8 @@ from typing import Literal, assert_never
 from zoneinfo import ZoneInfo
 
 from domain.kernel import Noted, cited
-from domain.safety.adverse_event import AdverseEvent, Life, Version
+from domain.safety.adverse_event import AdverseEvent, Exposure, Life, Version
 from domain.safety.events import SafetyReportSubmitted
-from domain.time import When
 from domain.trial.protocol import Clock
 
 Status = Literal["running", "met", "breached", "closed"]
@@ -62,7 +61,7 @@ class Place:
 
     site: ZoneInfo
     sponsor: ZoneInfo
-    dose: When | None
+    exposure: Exposure | None
     """The first dose, if any: before it nothing is a reaction to the product."""
 
 
@@ -81,7 +80,7 @@ def runs(
     received = [one for one in sent if one.body.clock in to_sponsor]
     for clock in clocks:
         mine = [one for one in sent if one.body.clock == clock.clock]
-        for occasion, spell in enumerate(_spells(clock, life.versions, place.dose), start=1):
+        for occasion, spell in enumerate(_spells(clock, life.versions, place.exposure), start=1):
             yield _run(life, clock, occasion, spell, mine, received, place)
 
 
@@ -99,11 +98,11 @@ class _Spell:
     because: str | None = None
 
 
-def _spells(clock: Clock, versions: Sequence[Version], dose: When | None) -> list[_Spell]:
+def _spells(clock: Clock, versions: Sequence[Version], exposure: Exposure | None) -> list[_Spell]:
     spells: list[_Spell] = []
     level, since = 0, None
     for index, version in enumerate(versions):
-        why_not = _why_not(clock, version.event, dose)
+        why_not = _why_not(clock, version.event, exposure)
         if why_not is not None:
             for spell in spells:
                 if spell.ended is None:
@@ -122,13 +121,13 @@ def _spells(clock: Clock, versions: Sequence[Version], dose: When | None) -> lis
     return spells
 
 
-def _why_not(clock: Clock, event: AdverseEvent, dose: When | None) -> str | None:
+def _why_not(clock: Clock, event: AdverseEvent, exposure: Exposure | None) -> str | None:
     """What the trigger lacks; None while it holds."""
     if not event.serious:
         return "no longer serious"
     if clock.trigger == "serious":
         return None
-    if not event.suspected(dose):
+    if not event.suspected(exposure):
         return "no longer suspected to be caused by the product"
     if event.expected:
         return "judged to be expected"

@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from domain.kernel import Noted
-from domain.safety.adverse_event import AdverseEvent, Life, surely_before
+from domain.safety.adverse_event import AdverseEvent, Life
 from domain.safety.events import ContradictionFound, ContradictionName
 
 if TYPE_CHECKING:
@@ -13,11 +14,11 @@ if TYPE_CHECKING:
 
 
 def contradictions(
-    lives: Mapping[str, Life], died: tuple[Noted["Died"], ...]
+    lives: Mapping[str, Life], died: tuple[Noted["Died"], ...], zone: ZoneInfo
 ) -> Iterator[ContradictionFound]:
     """Every contradiction inside the events, and between them and a reported death."""
     for life in lives.values():
-        for because, explanation in _within(life.event):
+        for because, explanation in _within(life.event, zone):
             yield ContradictionFound(
                 ae=life.event.ae, because=because, explanation=explanation, evidence=life.cited
             )
@@ -25,7 +26,7 @@ def contradictions(
         yield from _about_death(lives, died[0])
 
 
-def _within(event: AdverseEvent) -> Iterator[tuple[ContradictionName, str]]:
+def _within(event: AdverseEvent, zone: ZoneInfo) -> Iterator[tuple[ContradictionName, str]]:
     derived = [reason for reason in event.because if reason != "reported"]
     if derived and event.serious_reported is False:
         what = ", ".join(derived)
@@ -33,7 +34,7 @@ def _within(event: AdverseEvent) -> Iterator[tuple[ContradictionName, str]]:
     if event.grade == 5 and event.outcome != "fatal":
         outcome = event.outcome or "not reported"
         yield "grade-5-not-fatal", f"grade 5 is death, and the outcome is {outcome}"
-    if event.end is not None and surely_before(event.end, event.onset):
+    if event.end is not None and event.end.before(event.onset, zone):
         yield "end-before-onset", f"it ends on {event.end}, before its onset on {event.onset}"
 
 

@@ -3,10 +3,10 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from domain.safety.adverse_event import AdverseEvent, surely_before
+from domain.safety.adverse_event import AdverseEvent, Exposure
 from domain.time import When
 from domain.trial.protocol import Toxicity
 
@@ -21,28 +21,16 @@ class Finding:
     explanation: str
 
 
-@dataclass(frozen=True, slots=True)
-class Exposure:
-    """The first dose, where it was given, and the present: what an event is held against."""
-
-    dose: When
-    zone: ZoneInfo
-    now: datetime
-
-    def window(self, days: int) -> tuple[date, date]:
-        """The civil days from the dose on in which a toxicity counts."""
-        first, last = self.dose.civil(self.zone)
-        return first, last + timedelta(days=days)
-
-
-def dose_limiting(event: AdverseEvent, rules: Toxicity, exposure: Exposure) -> Finding | None:
+def dose_limiting(
+    event: AdverseEvent, rules: Toxicity, exposure: Exposure, now: datetime
+) -> Finding | None:
     """Whether the event is a dose-limiting toxicity; None when it is not, or not yet.
 
     Counted are events that the product may have caused and that began in the window after the
     dose: death, the grades of the protocol, grade 3 unless it is a local reaction or a laboratory
     result that passed in time; and at any time the protocol's own categories.
     """
-    if not event.suspected(exposure.dose) or surely_before(event.onset, exposure.dose):
+    if not event.suspected(exposure) or exposure.follows(event.onset):
         return None
     category = matching(event, rules.always)
     if category is not None:
@@ -53,10 +41,10 @@ def dose_limiting(event: AdverseEvent, rules: Toxicity, exposure: Exposure) -> F
         return None
     if event.fatal:
         return Finding("death", f"fatal, within {rules.window_days} days of the dose")
-    return _by_grade(event, rules, exposure)
+    return _by_grade(event, rules, duration(event, exposure.zone, now))
 
 
-def _by_grade(event: AdverseEvent, rules: Toxicity, exposure: Exposure) -> Finding | None:
+def _by_grade(event: AdverseEvent, rules: Toxicity, lasted: timedelta) -> Finding | None:
     grade = event.grade
     if grade is None:
         return None
@@ -65,7 +53,6 @@ def _by_grade(event: AdverseEvent, rules: Toxicity, exposure: Exposure) -> Findi
         return Finding(f"grade-{grade}", within)
     if grade < rules.grade_non_laboratory:
         return None
-    lasted = duration(event, exposure)
     if event.laboratory:
         if lasted <= timedelta(days=rules.laboratory_days):
             return None
@@ -79,28 +66,25 @@ def _by_grade(event: AdverseEvent, rules: Toxicity, exposure: Exposure) -> Findi
     return Finding(f"grade-{grade}", within)
 
 
-def duration(event: AdverseEvent, exposure: Exposure) -> timedelta:
+def duration(event: AdverseEvent, zone: ZoneInfo, now: datetime) -> timedelta:
     """How long the event lasted or has lasted: exact between instants, else in whole days.
 
     A partial date counts as the one that makes it longest; without an end it lasts until now.
     """
-    onset, end = event.onset, event.end
-    if onset.instant is not None and (end is None or end.instant is not None):
-        until = exposure.now if end is None else end.instant
-        assert until is not None
-        return until - onset.instant
-    until_day = (end or When.at(exposure.now)).civil(exposure.zone)[1]
-    return until_day - onset.civil(exposure.zone)[0]
+    onset, end = event.onset, event.end or When.at(now)
+    if onset.instant is not None and end.instant is not None:
+        return end.instant - onset.instant
+    return end.civil(zone)[1] - onset.civil(zone)[0]
 
 
 def halting(event: AdverseEvent, rules: Toxicity, exposure: Exposure) -> str | None:
     """The absolute halt rule that one event alone meets: `death`, `grade` or a category."""
-    if surely_before(event.onset, exposure.dose):
+    if exposure.follows(event.onset):
         return None
     category = matching(event, rules.halt_always)
     if category is not None:
         return category
-    if not event.suspected(exposure.dose):
+    if not event.suspected(exposure):
         return None
     if event.fatal:
         return "death"
@@ -118,9 +102,9 @@ def matching(event: AdverseEvent, categories: Iterable[str]) -> str | None:
     return None
 
 
-def serious_class(event: AdverseEvent, dose: When) -> str | None:
+def serious_class(event: AdverseEvent, exposure: Exposure) -> str | None:
     """For a related serious event after the dose: its system organ class, or else its term."""
-    if not event.serious or not event.suspected(dose) or surely_before(event.onset, dose):
+    if not event.serious or not event.suspected(exposure) or exposure.follows(event.onset):
         return None
     organ_class = event.coding.system_organ_class if event.coding is not None else None
     return _words(organ_class or event.term)

@@ -161,6 +161,17 @@ def test_the_sponsors_clock_counts_from_the_sites_report_once_there_is_one() -> 
     )
 
 
+def test_after_an_upgrade_the_sponsors_clock_counts_from_the_report_of_it() -> None:
+    found = runs(
+        event("AE-1", AWARE, **SERIOUS, **SUSAR),
+        report("AE-1", SITE, "2026-12-10T18:00:00-05:00"),
+        update("AE-1", "2026-12-14T09:00:00-05:00", **FATAL),
+        report("AE-1", SITE, "2026-12-15T08:00:00-05:00"),
+    )
+    assert due(found, SEVEN) == "2026-12-22T23:59:59-05:00"
+    assert due(found, FIFTEEN) == "2026-12-25T23:59:59-05:00"
+
+
 # --- how they end ---------------------------------------------------------------------------------
 
 

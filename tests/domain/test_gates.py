@@ -109,6 +109,14 @@ def test_consent_is_compared_by_the_instant_not_by_the_day() -> None:
     given(referred, late_in_the_evening).when(after_midnight).then(after_midnight)
 
 
+def test_consent_at_the_very_moment_of_the_visit_is_in_time() -> None:
+    at_once = consented.on(screened.at)
+    given(referred, at_once).when(screened).then(screened)
+    given(referred, consented.on("2026-11-23")).when(screened.on("2026-11-22")).then(
+        screened.on("2026-11-22"), deviation("consent", rule="consent-before-procedure")
+    )
+
+
 def test_all_procedures_without_any_consent_are_one_deviation_that_counts_them() -> None:
     given(referred).when(screened).then(
         screened,

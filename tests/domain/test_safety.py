@@ -1,14 +1,17 @@
 """Adverse events: what is serious, what contradicts itself, what limits the dose."""
 
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from pydantic import ValidationError
 
 from domain.journey.safety import lives_of, open_adverse_events
-from domain.safety.adverse_event import AdverseEvent
+from domain.safety.adverse_event import AdverseEvent, Exposure
 from domain.safety.events import AdverseEventReported, ContradictionFound
+from domain.time import When
 from tests.specs import (
+    ZONE,
     Said,
     Study,
     assessed,
@@ -26,6 +29,7 @@ from tests.specs import (
 )
 
 AWARE = "2026-12-10T15:00:00-05:00"
+EXPOSURE = Exposure(dosed.when, ZoneInfo(ZONE))
 
 
 def told(*saids: Said) -> Study:
@@ -182,18 +186,25 @@ def test_either_suspicion_counts_and_the_sponsor_cannot_take_the_investigators_b
     if sponsor:
         judged.append(assessed("AE-1", "2026-12-12", "sponsor", sponsor))
     found = known(event("AE-1", AWARE, causality=reported), *judged)
-    assert found.suspected(dosed.when) is suspected
+    assert found.suspected(EXPOSURE) is suspected
     assert found.sponsor == sponsor
 
 
 def test_before_a_dose_nothing_unjudged_is_suspected() -> None:
     found = known(event("AE-1", AWARE, onset="2026-12-06"))
-    assert not found.suspected(dosed.when)
+    assert not found.suspected(EXPOSURE)
     assert not found.suspected(None)
-    assert known(event("AE-1", AWARE, onset="2026-12-07")).suspected(dosed.when)
-    assert known(event("AE-1", AWARE, onset="2026-12")).suspected(dosed.when)
+    assert known(event("AE-1", AWARE, onset="2026-12-07")).suspected(EXPOSURE)
+    assert known(event("AE-1", AWARE, onset="2026-12")).suspected(EXPOSURE)
     before = known(event("AE-1", AWARE, onset="2026-12-07T09:59:00-05:00"))
-    assert not before.suspected(dosed.when)
+    assert not before.suspected(EXPOSURE)
+
+
+def test_the_day_of_the_dose_is_the_sites_day() -> None:
+    that_day = known(event("AE-1", AWARE, onset="2026-12-07"))
+    at_23_30 = Exposure(When.parse("2026-12-08T04:30:00Z"), ZoneInfo(ZONE))
+    assert that_day.suspected(at_23_30)
+    assert not that_day.suspected(Exposure(When.parse("2026-12-08"), ZoneInfo(ZONE)))
 
 
 def test_a_judgement_needs_its_role_and_its_event() -> None:

@@ -161,13 +161,13 @@ def test_a_retraction_after_the_hold_was_lifted_lets_the_next_case_propose_it_ag
 
 
 def test_that_others_turn_out_well_does_not_take_a_crossing_back() -> None:
-    study = study_of(9)
+    study = study_of(8)
     toxic(study, 1)
     toxic(study, 2)
     assert rules(study) == ["bayesian"]
-    study.tick("2027-02-01T00:00:00Z", who=name(9))
-    toxic(study, 9, "2027-02-02T09:00:00-05:00", grade=1)
-    assert figures(study, "2027-02-02")[-1] is False
+    late = dosed.on("2027-02-02T10:00:00-05:00")
+    study.post(*on_study, late, who=name(9), historical=True)
+    assert figures(study, "2027-02-02") == (9, 8, 1, 2, 4, False)
     assert rules(study) == ["bayesian"]
 
 
