@@ -11,6 +11,7 @@ from domain.clinical.steroids import Conversion
 from domain.eligibility.courses import Course, Filter, courses, dose_on, peak_within
 from domain.eligibility.facts import Facts, Span, days_between, latest_of
 from domain.eligibility.logic import Needs, Result, merged
+from domain.eligibility.measures import unit_factor
 from domain.eligibility.medicines import Completeness, classes_in_words, completeness, local_noted
 from domain.eligibility.observing import Compiled, unresolved
 from domain.eligibility.picking import SAYS, within
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from domain.trial.protocol import Protocol
 
 ONE_DAY = timedelta(days=1)
+KILOGRAM = "kg"
 
 
 class _Counted(NamedTuple):
@@ -159,7 +161,9 @@ def daily_dose(rule: DailyDose, protocol: "Protocol") -> Compiled:
     conversion = Conversion(
         tuple((one.name, one.equals_5mg_prednisone) for one in protocol.steroids)
     )
-    limit = Fraction(rule.more_than)
+    unit = protocol.dictionary[rule.weight].unit or KILOGRAM
+    kilogram = unit_factor(protocol.dictionary[rule.weight], KILOGRAM) or Decimal(1)
+    limit = Fraction(rule.more_than) / Fraction(kilogram)
     name = classes_in_words(rule)
 
     def evaluate(facts: Facts) -> Result:
@@ -180,7 +184,7 @@ def daily_dose(rule: DailyDose, protocol: "Protocol") -> Compiled:
             counted,
             record,
             window,
-            lambda: _dose_in_words(name, dose, weight, rule, truth),
+            lambda: _dose_in_words(name, dose, _shown(weight, unit), rule, truth),
             beside=weighed_by if counted else (),
             needs=_asked_for(rule, counted, weight, conversion),
         )
@@ -190,8 +194,10 @@ def daily_dose(rule: DailyDose, protocol: "Protocol") -> Compiled:
 
 
 def _exceeds(dose: _Bounds, limit: Fraction, weight: Interval) -> Truth:
-    if weight.high is not None and dose.low > limit * Fraction(weight.high):
-        return TRUE
+    if weight.high is not None:
+        most = limit * Fraction(weight.high)
+        if dose.low > most or (weight.high_open and dose.low == most):
+            return TRUE
     lightest = Fraction(weight.low) if weight.low is not None else Fraction(0)
     return FALSE if dose.high is not None and dose.high <= limit * lightest else UNKNOWN
 
@@ -247,17 +253,19 @@ def _mean(counted: Sequence[_Counted], span: Span, conversion: Conversion) -> _B
 
 
 def _weight(facts: Facts, code: str, window: Resolved) -> tuple[Interval, tuple[int, ...]]:
-    """The last body weight in kg of the window or the screening after it."""
+    """The last body weight of the window or the screening after it, in the code's own unit."""
     assert window.span is not None
     certain, possible = within(facts.readings(code), window.span)
     last = latest_of(certain, possible)
     if not certain:
         return Interval(Decimal(0), None), ()
-    lows = [one.number.low if one.number is not None else None for one in last]
-    highs = [one.number.high if one.number is not None else None for one in last]
+    evidence = merged(one.evidence for one in last)
+    if len(last) == 1:
+        return last[0].number or Interval(Decimal(0), None), evidence
+    numbers = [one.number or Interval(Decimal(0), None) for one in last]
+    lows, highs = [one.low for one in numbers], [one.high for one in numbers]
     low = min((value for value in lows if value is not None), default=None)
     high = max((value for value in highs if value is not None), default=None)
-    evidence = merged(one.evidence for one in last)
     return Interval(None if None in lows else low, None if None in highs else high), evidence
 
 
@@ -279,19 +287,21 @@ def _days_of(course: Course) -> tuple[date, ...]:
     return tuple(phase.since[1] for phase in course.phases)
 
 
+def _shown(weight: Interval, unit: str) -> str:
+    if weight.low is None or weight.low != weight.high:
+        return "a weight that is not known exactly"
+    return f"{weight.low:f} {unit}"
+
+
 def _dose_in_words(
-    name: str, dose: _Bounds, weight: Interval, rule: DailyDose, truth: Truth
+    name: str, dose: _Bounds, weight: str, rule: DailyDose, truth: Truth
 ) -> str:
     low = _rounded(dose.low)
     high = "any number of" if dose.high is None else _rounded(dose.high)
     amount = low if low == high else f"{low} to {high}"
-    known = weight.low == weight.high and weight.low is not None
-    kilograms = f"{weight.low:f} kg" if known else "a weight that is not known"
-    each = "mean day" if rule.aggregate == "mean" else "day"
-    return (
-        f"{name}: {amount} mg of prednisone on the highest {each}"
-        f" at {kilograms}, {SAYS[truth]} more than {rule.more_than:f} mg/kg"
-    ).replace("highest mean day", "mean day")
+    day = "the mean day" if rule.aggregate == "mean" else "the highest day"
+    asked = f"{SAYS[truth]} more than {rule.more_than:f} mg/kg"
+    return f"{name}: {amount} mg of prednisone on {day} at {weight}, {asked}"
 
 
 def _rounded(amount: Fraction) -> str:

@@ -9,6 +9,7 @@ from domain.clinical.egfr import AGE_MIN_YEARS, ckd_epi_2021
 from domain.clinical.interval import ANY_NUMBER, FALSE, TRUE, UNKNOWN, Interval, Truth
 from domain.eligibility.facts import Facts, Reading, Years, latest_of, shown
 from domain.eligibility.logic import Needs, Result, merged
+from domain.eligibility.measures import unit_factor
 from domain.eligibility.observing import Compiled, result_in_words, unresolved
 from domain.eligibility.picking import SAYS, close, holds, limits_in_words, within
 from domain.eligibility.rules import Age, AppliesTo, Attested, Consent, Egfr
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 AGE_MAX_YEARS = 120
 """No participant is older; bounds an age that is not known."""
+
+CreatinineUnit = Literal["mg/dL", "umol/L"]
 
 _UNIT = "mL/min/1.73 m2"
 
@@ -288,9 +291,17 @@ def _asked_for(rule: Egfr, facts: Facts) -> Needs:
     return needs
 
 
-def _creatinine_unit(rule: Egfr, protocol: "Protocol") -> Literal["mg/dL", "umol/L"]:
+def _creatinine_unit(rule: Egfr, protocol: "Protocol") -> tuple[CreatinineUnit, Decimal]:
+    """The unit that the equation takes, and what one of it is in the code's own unit."""
     entry = protocol.dictionary.get(rule.creatinine or "")
-    return "umol/L" if entry is not None and entry.unit == "umol/L" else "mg/dL"
+    if entry is None or entry.unit == "mg/dL":
+        return "mg/dL", Decimal(1)
+    if entry.unit == "umol/L":
+        return "umol/L", Decimal(1)
+    in_mg = unit_factor(entry, "mg/dL")
+    return ("mg/dL", in_mg) if in_mg is not None else (
+        "umol/L", unit_factor(entry, "umol/L") or Decimal(1)
+    )
 
 
 _SEXES: Mapping[str, tuple[Literal["female", "male"], ...]] = {
@@ -299,14 +310,14 @@ _SEXES: Mapping[str, tuple[Literal["female", "male"], ...]] = {
 }
 
 
-def _estimated(facts: Facts, one: Reading, unit: Literal["mg/dL", "umol/L"]) -> Interval:
+def _estimated(facts: Facts, one: Reading, measured: tuple[CreatinineUnit, Decimal]) -> Interval:
     """Bounds of the eGFR; an unknown age or sex is every one that it may be."""
-    number = one.number
-    if number is None:
+    number, ages = one.number, _ages(facts.years)
+    if number is None or ages is None:
         return ANY_NUMBER
-    ages = _ages(facts.years)
-    if ages is None:
-        return ANY_NUMBER
+    unit, factor = measured
+    if factor != 1:
+        number = number.scaled(Decimal(1) / factor)
     known = facts.demographics
     sexes = _SEXES.get(known.body.sex if known is not None else "", ("female", "male"))
     high = low = None
