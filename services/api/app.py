@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.api import audit, events, health, openapi, studies
+from services.api import audit, events, health, openapi, studies, views
 from services.api.errors import OURS, problem_of
 from services.api.feed import Feeds
 from services.api.gate import Gate
@@ -38,7 +38,7 @@ def create_app(cairn: Cairn) -> FastAPI:
     app.state.gate = Gate()
     app.state.measures = Measures()
     app.state.feeds = Feeds(cairn)
-    for router in (events.router, studies.router, audit.router):
+    for router in (events.router, studies.router, views.router, audit.router):
         app.include_router(router, prefix=PREFIX)
     app.include_router(health.router)
     for kind in OURS:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from services.api.schemas import ref
+from services.api.schema_words import ref
 
 Content = Mapping[str, Any]
 """Media type -> schema."""
@@ -119,6 +119,18 @@ OPERATIONS: Mapping[str, Described] = {
         (400, *_READS, 429),
         conditions=("Last-Event-ID",),
     ),
+    "get_summary": view("Summary"),
+    "get_participant_eligibility": view("Eligibility"),
+    "get_participant_schedule": view("Schedule"),
+    "get_participant_safety": view("Safety"),
+    "get_participants": view("Summaries", listed=True),
+    "get_eligibility": view("EligibilityList", listed=True),
+    "get_schedule": view("ScheduleList", listed=True),
+    "get_safety": view("SafetyList", listed=True),
+    "get_deviations": view("DeviationList", listed=True),
+    "get_enrolment": view("Enrolment", listed=True),
+    "get_worklist": view("Worklist", listed=True),
+    "get_calendar": Described({200: {"text/calendar": TEXT}}, _READS),
     "get_log_key": Described({200: {"text/plain": TEXT}}, (*_SCOPED, 503)),
     "get_refusals": Described({200: {JSON: ref("Refusals"), CSV: TEXT}}, _READS),
     "get_live": Described({200: {JSON: ref("Health")}}, open=True),

@@ -11,6 +11,7 @@ from services.problems import Answered, answered
 from services.publishing import VersionPublished
 from services.state import NotFound
 from services.terms import EventIdReused, PreconditionFailed, PreconditionRequired
+from services.views import Lagging
 
 
 class Forbidden(Exception):
@@ -99,6 +100,10 @@ def _version_published(_error: VersionPublished) -> Answered:
     return answered("version-published", "Publish the change under a new version.")
 
 
+def _lagging(error: Lagging) -> Answered:
+    return answered("lagging", f"The views reflect position {error.position}.")
+
+
 def _too_many(_error: TooMany) -> Answered:
     return answered("too-many-requests", "Too many requests wait already.")
 
@@ -133,6 +138,7 @@ _ANSWERS: dict[type[BaseException], Callable[[Any], Answered]] = {
     TooMany: _too_many,
     StoreAway: _away,
     StoreFull: _full,
+    Lagging: _lagging,
 }
 
 OURS: tuple[type[Exception], ...] = tuple(kind for kind in _ANSWERS if issubclass(kind, Exception))

@@ -7,7 +7,8 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from services.api.described import CONDITIONS, OPERATIONS, PATHS, TAGS, Described
-from services.api.schemas import components, ref
+from services.api.schema_words import ref
+from services.api.schemas import components
 from services.problems import MEDIA_TYPE, PROBLEMS, answered
 
 DESCRIPTION = """\

@@ -1,13 +1,10 @@
 """The components of the OpenAPI document: events from the catalogue, answers as they are sent."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from domain import catalogue
 from domain.kernel import Event, Kind
+from services.api.schema_words import Schema, list_of, null_or, record, ref
+from services.api.view_schemas import VIEWS
 from services.problems import PROBLEMS, URN
-
-Schema = dict[str, Any]
 
 _WHEN: Schema = {
     "type": "string",
@@ -20,33 +17,9 @@ _POSITION: Schema = {"type": "integer", "minimum": 0}
 _TEXT: Schema = {"type": "string"}
 
 
-def ref(name: str) -> Schema:
-    """A reference to a component."""
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def null_or(schema: Schema) -> Schema:
-    """The schema, or null."""
-    return {"anyOf": [schema, {"type": "null"}]}
-
-
-def record(required: Mapping[str, Schema], **optional: Schema) -> Schema:
-    """An object with these members."""
-    return {
-        "type": "object",
-        "properties": {**required, **optional},
-        "required": list(required),
-    }
-
-
-def list_of(item: Schema, **optional: Schema) -> Schema:
-    """A list as every list is answered: the position it reflects and its items."""
-    return record({"position": _POSITION, "items": {"type": "array", "items": item}}, **optional)
-
-
 def components() -> dict[str, Schema]:
     """Every component schema by name."""
-    found = dict(_ANSWERS)
+    found = {**_ANSWERS, **VIEWS}
     participant: list[str] = []
     study: list[str] = []
     for types, variants in ((catalogue.PARTICIPANT, participant), (catalogue.STUDY, study)):

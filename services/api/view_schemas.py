@@ -1,0 +1,216 @@
+"""The components of the OpenAPI document that describe views."""
+
+from typing import get_args
+
+from domain.stage import Stage
+from services.api.schema_words import Schema, list_of, null_or, record, ref
+
+_TEXT: Schema = {"type": "string"}
+_DAY: Schema = {"type": "string", "pattern": r"^\d{4}(-\d{2}(-\d{2})?)?$"}
+_FLAG: Schema = {"type": "boolean"}
+_NUMBER: Schema = {"type": "integer"}
+_POSITION: Schema = {"type": "integer", "minimum": 0}
+_POSITIONS: Schema = {"type": "array", "items": _POSITION}
+_ACTOR: Schema = record({"id": _TEXT, "role": _TEXT})
+
+
+def _words(*values: str) -> Schema:
+    return {"type": "string", "enum": list(values)}
+
+
+_WHOSE: dict[str, Schema] = {"participant": _TEXT, "site": null_or(_TEXT)}
+_VERDICT = _words("pending", "eligible", "ineligible")
+_ITEM_OF_A_LIST: dict[str, Schema] = {
+    "stale_since": {
+        **_POSITION,
+        "description": "The participant's rows do not reflect what was recorded from here on.",
+    }
+}
+
+_SUMMARY: dict[str, Schema] = {
+    **_WHOSE,
+    "stage": _words(*get_args(Stage)),
+    "version": _POSITION,
+    "protocol": _TEXT,
+    "position": _POSITION,
+    "consent": record(
+        {
+            "status": _words("none", "given", "withdrawn"),
+            "form_version": null_or(_TEXT),
+            "on": null_or(_DAY),
+        }
+    ),
+    "verdict": _VERDICT,
+    "dosed_on": null_or(_DAY),
+    "open_adverse_events": _POSITION,
+}
+
+_CRITERION = record(
+    {
+        "id": _TEXT,
+        "kind": _words("inclusion", "exclusion"),
+        "text": _TEXT,
+        "outcome": _words("passed", "failed", "unknown"),
+        "explanation": _TEXT,
+        "evidence": _POSITIONS,
+        "missing": {"type": "array", "items": _TEXT},
+        "recheck": _FLAG,
+    }
+)
+
+_ELIGIBILITY: dict[str, Schema] = {
+    "participant": _TEXT,
+    "protocol": _TEXT,
+    "verdict": _VERDICT,
+    "confirmed": null_or(
+        record(
+            {
+                "position": _POSITION,
+                "by": _ACTOR,
+                "at": _TEXT,
+                "status": _words("standing", "stale"),
+            }
+        )
+    ),
+    "criteria": {"type": "array", "items": _CRITERION},
+}
+
+_VISIT: dict[str, Schema] = {
+    "visit": _TEXT,
+    "name": _TEXT,
+    "target": null_or(_DAY),
+    "earliest": null_or(_DAY),
+    "latest": null_or(_DAY),
+    "status": _words(
+        "provisional", "upcoming", "due", "overdue", "completed", "missed", "not-expected"
+    ),
+    "completed_on": null_or(_DAY),
+    "days_from_target": null_or(_NUMBER),
+    "out_of_window": null_or(_FLAG),
+    "booked_for": null_or(_TEXT),
+    "why": _TEXT,
+    "evidence": _POSITIONS,
+}
+
+_CLOCK: dict[str, Schema] = {
+    "clock": _TEXT,
+    "started_at": _TEXT,
+    "due_at": _TEXT,
+    "met_at": null_or(_TEXT),
+    "status": _words("running", "met", "breached", "closed"),
+}
+
+_ADVERSE_EVENT: dict[str, Schema] = {
+    "ae": _TEXT,
+    "term": _TEXT,
+    "onset": _DAY,
+    "end": null_or(_DAY),
+    "grade": null_or(_NUMBER),
+    "serious": _FLAG,
+    "serious_reported": null_or(_FLAG),
+    "seriousness": {"type": "array", "items": _TEXT},
+    "causality": record({"investigator": null_or(_TEXT), "sponsor": null_or(_TEXT)}),
+    "expected": null_or(_FLAG),
+    "dose_limiting": _FLAG,
+    "outcome": null_or(_TEXT),
+    "clocks": {"type": "array", "items": record(_CLOCK)},
+    "contradictions": {"type": "array", "items": _TEXT},
+}
+
+_CONTRADICTION: dict[str, Schema] = {
+    "ae": null_or(_TEXT),
+    "contradiction": _TEXT,
+    "explanation": _TEXT,
+    "evidence": _POSITIONS,
+}
+
+_DEVIATION: dict[str, Schema] = {
+    **_WHOSE,
+    "position": _POSITION,
+    "rule": null_or(_TEXT),
+    "subject": null_or(_TEXT),
+    "explanation": null_or(_TEXT),
+    "evidence": _POSITIONS,
+    "category": _TEXT,
+    "importance": _words("important", "minor"),
+    "detected": _FLAG,
+    "assessment": null_or({"type": "object"}),
+}
+
+VIEWS: dict[str, Schema] = {
+    "Summary": record(_SUMMARY, **_ITEM_OF_A_LIST),
+    "Summaries": list_of(ref("Summary")),
+    "Eligibility": record({**_ELIGIBILITY, "position": _POSITION}),
+    "EligibilityList": list_of(record({**_ELIGIBILITY, **_WHOSE}, **_ITEM_OF_A_LIST)),
+    "Schedule": record(
+        {
+            "participant": _TEXT,
+            "anchor": null_or(
+                record({"visit": null_or(_TEXT), "date": _DAY, "provisional": _FLAG})
+            ),
+            "visits": {"type": "array", "items": record(_VISIT)},
+            "position": _POSITION,
+        }
+    ),
+    "ScheduleList": list_of(record({**_WHOSE, **_VISIT}, **_ITEM_OF_A_LIST)),
+    "Safety": record(
+        {
+            "participant": _TEXT,
+            "adverse_events": {"type": "array", "items": record(_ADVERSE_EVENT)},
+            "contradictions": {"type": "array", "items": record(_CONTRADICTION)},
+            "position": _POSITION,
+        }
+    ),
+    "SafetyList": {
+        "allOf": [
+            list_of(record({**_WHOSE, **_ADVERSE_EVENT}, **_ITEM_OF_A_LIST)),
+            record(
+                {
+                    "clocks": {
+                        "type": "array",
+                        "items": record({**_WHOSE, "ae": _TEXT, **_CLOCK}),
+                    },
+                    "toxicity": record(
+                        {
+                            "dosed": _POSITION,
+                            "evaluable": _POSITION,
+                            "pending": _POSITION,
+                            "with_dlt": _POSITION,
+                            "boundary": null_or(_POSITION),
+                            "crossed": _FLAG,
+                        }
+                    ),
+                    "contradictions": {
+                        "type": "array",
+                        "items": record({**_WHOSE, **_CONTRADICTION}),
+                    },
+                }
+            ),
+        ]
+    },
+    "DeviationList": list_of(record(_DEVIATION, **_ITEM_OF_A_LIST)),
+    "Enrolment": list_of(
+        record({"site": null_or(_TEXT), "stage": _TEXT, "participants": _POSITION}),
+        funnel={"type": "object", "additionalProperties": _POSITION},
+        accrual=record({"cap": null_or(_POSITION), "taken": _POSITION}),
+    ),
+    "Worklist": list_of(
+        record(
+            {
+                **_WHOSE,
+                "why": _words(
+                    "today",
+                    "overdue",
+                    "closing",
+                    "due",
+                    "clock-running",
+                    "clock-breached",
+                    "re-consent",
+                    "eligibility-expiring",
+                ),
+                "due": _TEXT,
+            }
+        )
+    ),
+}
+"""Component name -> schema, for each view."""

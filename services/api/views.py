@@ -1,0 +1,260 @@
+"""What coordinators work from: one participant's views, and lists over the study."""
+
+from dataclasses import replace
+from datetime import date
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Depends
+from fastapi import Query as Parameter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from domain.canonical import INTEGER_MAX
+from domain.time import When
+from services.api import access, asked, calendar, tables
+from services.api.replies import CSV, JSON, etag
+from services.auth import Caller, Unauthenticated
+from services.door.refused import invalid
+from services.roles import DOES
+from services.state import NotFound
+from services.views import Page, Query
+
+router = APIRouter(tags=["Views"])
+
+CALENDAR_MAX_VISITS = 10_000
+
+Site = Annotated[str | None, Parameter(max_length=64, description="Only this site.")]
+Stage = Annotated[str | None, Parameter(max_length=40, description="Only this stage.")]
+Verdict = Annotated[str | None, Parameter(max_length=40, description="Only this verdict.")]
+Status = Annotated[str | None, Parameter(max_length=40, description="Only this visit status.")]
+From = Annotated[date | None, Parameter(alias="from", description="From this day on.")]
+To = Annotated[date | None, Parameter(alias="to", description="Up to and with this day.")]
+
+
+def _when(
+    wait_for: Annotated[
+        int | None,
+        Parameter(ge=0, le=INTEGER_MAX, description="Wait until this position is reflected."),
+    ] = None,
+    as_of: Annotated[
+        str | None,
+        Parameter(max_length=40, description="As known then: an instant, a date or a position."),
+    ] = None,
+    by: Annotated[
+        str | None,
+        Parameter(
+            pattern="^source$",
+            description="`source`: `as_of` counts by `recorded_at_source` where there is one.",
+        ),
+    ] = None,
+    valid_at: Annotated[
+        str | None, Parameter(max_length=40, description="What was true then: instant or date.")
+    ] = None,
+    on: Annotated[
+        str | None,
+        Parameter(
+            max_length=40,
+            description="The `now` of time-dependent states: an instant, or a date (its end at the"
+            " site).",
+        ),
+    ] = None,
+) -> Query:
+    return Query(
+        wait_for=wait_for,
+        as_of=_position_or_moment("as_of", as_of),
+        by_source=by == "source",
+        valid_at=_moment("valid_at", valid_at),
+        on=_moment("on", on),
+    )
+
+
+def _page(
+    query: Annotated[Query, Depends(_when)],
+    limit: Annotated[
+        int, Parameter(ge=1, le=asked.LIMIT_MAX, description="How many at most.")
+    ] = asked.LIMIT_DEFAULT,
+    cursor: Annotated[
+        str | None, Parameter(max_length=2_000, description="As the page before says.")
+    ] = None,
+) -> Query:
+    return replace(query, limit=limit, cursor=cursor)
+
+
+Asked = Annotated[Query, Depends(_when)]
+Paged = Annotated[Query, Depends(_page)]
+
+# --- one participant ------------------------------------------------------------------------------
+
+
+@router.get("/studies/{study}/participants/{participant}")
+def get_summary(request: Request, query: Asked) -> Response:
+    """Where a participant's journey stands. The `ETag` is the participant's version."""
+    return _participant(request, "summary", query)
+
+
+@router.get("/studies/{study}/participants/{participant}/eligibility")
+def get_participant_eligibility(request: Request, query: Asked) -> Response:
+    """The verdict, and every criterion with its evidence and what is missing."""
+    return _participant(request, "eligibility", query)
+
+
+@router.get("/studies/{study}/participants/{participant}/schedule")
+def get_participant_schedule(request: Request, query: Asked) -> Response:
+    """Every visit: its target, its window, what became of it and why."""
+    return _participant(request, "schedule", query)
+
+
+@router.get("/studies/{study}/participants/{participant}/safety")
+def get_participant_safety(request: Request, query: Asked) -> Response:
+    """Every adverse event with its clocks, and what contradicts."""
+    return _participant(request, "safety", query)
+
+
+# --- a study --------------------------------------------------------------------------------------
+
+
+@router.get("/studies/{study}/participants")
+def get_participants(
+    request: Request, query: Paged, stage: Stage = None, site: Site = None
+) -> Response:
+    """Summaries of the study's participants."""
+    return _study(request, "participants", replace(query, stage=stage, site=site))
+
+
+@router.get("/studies/{study}/eligibility")
+def get_eligibility(
+    request: Request, query: Paged, verdict: Verdict = None, site: Site = None
+) -> Response:
+    """Who is eligible, who is not, and what is missing."""
+    return _study(request, "eligibility", replace(query, verdict=verdict, site=site))
+
+
+@router.get("/studies/{study}/schedule")
+def get_schedule(
+    request: Request,
+    query: Paged,
+    first: From = None,
+    last: To = None,
+    site: Site = None,
+    status: Status = None,
+) -> Response:
+    """Planned and held visits in the order of their day."""
+    asking = replace(query, first=first, last=last, site=site, status=status)
+    return _study(request, "schedule", asking)
+
+
+@router.get("/studies/{study}/safety")
+def get_safety(request: Request, query: Paged, site: Site = None) -> Response:
+    """Adverse events, clocks that run, the stopping boundary and what contradicts."""
+    return _study(request, "safety", replace(query, site=site))
+
+
+@router.get("/studies/{study}/deviations")
+def get_deviations(request: Request, query: Paged, site: Site = None) -> Response:
+    """Standing departures from the protocol, detected or reported."""
+    return _study(request, "deviations", replace(query, site=site))
+
+
+@router.get("/studies/{study}/enrolment")
+def get_enrolment(request: Request, query: Paged, site: Site = None) -> Response:
+    """How many participants are in which stage, and the study's slots."""
+    return _study(request, "enrolment", replace(query, site=site))
+
+
+@router.get("/studies/{study}/worklist")
+def get_worklist(request: Request, query: Paged, site: Site = None) -> Response:
+    """What waits for somebody: visits today, windows that close, overdue visits, clocks."""
+    return _study(request, "worklist", replace(query, site=site))
+
+
+@router.get("/studies/{study}/schedule.ics")
+def get_calendar(
+    request: Request,
+    site: Site = None,
+    token: Annotated[
+        str | None,
+        Parameter(max_length=2_048, description="A token of the role `calendar`."),
+    ] = None,
+) -> Response:
+    """The calendar feed of the schedule: windows as all-day events, without names."""
+    caller, study = _subscriber(request, token)
+    cairn = access.cairn_of(request)
+    cairn.hot.trial(study, fresh=False)
+    items: list[dict[str, Any]] = []
+    query = Query(limit=asked.LIMIT_MAX, site=_own_site(caller, site))
+    page = cairn.views.study(study, "schedule", query)
+    items += page.items
+    while page.next is not None and len(items) < CALENDAR_MAX_VISITS:
+        page = cairn.views.study(study, "schedule", replace(query, cursor=page.next))
+        items += page.items
+    body = calendar.feed(study, query.site, items, page.position, cairn.clock())
+    return Response(body, 200, {"ETag": etag(page.position)}, calendar.MEDIA_TYPE)
+
+
+# --- answers --------------------------------------------------------------------------------------
+
+
+def _participant(request: Request, view: str, query: Query) -> Response:
+    caller, study = access.within_study(request)
+    cairn, name = access.cairn_of(request), str(request.path_params["participant"])
+    access.visible(cairn, caller, study, name)
+    access.may(caller, "read")
+    found = cairn.views.participant(study, name, view, query)
+    version = found["version"] if view == "summary" else found["position"]
+    return Response(orjson.dumps(found), 200, {"ETag": etag(version)}, JSON)
+
+
+def _study(request: Request, view: str, query: Query) -> Response:
+    caller, study = access.within_study(request, "read")
+    query = replace(query, site=_own_site(caller, query.site))
+    page = access.cairn_of(request).views.study(study, view, query)
+    headers = {"ETag": etag(page.position), "Vary": "Accept"}
+    if page.next is not None:
+        url = request.url.include_query_params(cursor=page.next)
+        headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
+    if asked.prefers(request, JSON, CSV) == CSV:
+        return Response(tables.table(page.items), 200, headers, CSV)
+    return Response(orjson.dumps(_shown(page)), 200, headers, JSON)
+
+
+def _shown(page: Page) -> dict[str, Any]:
+    return {"position": page.position, "items": page.items, **page.extra}
+
+
+def _own_site(caller: Caller, site: str | None) -> str | None:
+    """The site to read: a token that is narrowed to one sees no other. Raises NotFound."""
+    own = caller.claims.site
+    if own is not None and site not in (None, own):
+        raise NotFound("site")
+    return own or site
+
+
+def _subscriber(request: Request, token: str | None) -> tuple[Caller, str]:
+    """Who reads the calendar: by a token in the URL that opens nothing else, or like any view."""
+    if token is None:
+        return access.within_study(request, "read")
+    caller = access.cairn_of(request).tokens.caller(token)
+    study = str(request.path_params["study"])
+    if DOES[caller.role] != {"calendar"}:
+        # A token that opens more does not belong into a URL, where logs and histories keep it.
+        raise Unauthenticated
+    if not caller.opens_study(study):
+        raise NotFound("study")
+    return caller, study
+
+
+def _moment(name: str, sent: str | None) -> When | None:
+    if sent is None:
+        return None
+    try:
+        return When.parse(sent)
+    except ValueError:
+        raise invalid(f"/query/{name}", "moment") from None
+
+
+def _position_or_moment(name: str, sent: str | None) -> int | When | None:
+    """A position where there are only digits: a year alone is no moment of knowing."""
+    if sent is not None and sent.isascii() and sent.isdecimal() and len(sent) <= 15:
+        return int(sent)
+    return _moment(name, sent)
