@@ -130,6 +130,8 @@ def _exempt(item: Item, exempt: Exempt | None) -> tuple[Truth, Needs]:
     if exempt.adequately_treated is None:
         return TRUE, ()
     treated = item.body.adequately_treated
+    if treated is None and exempt.unsaid_counts:
+        return FALSE, ()
     if treated is None:
         return UNKNOWN, (item.need("adequately_treated"),)
     return (TRUE if treated == exempt.adequately_treated else FALSE), ()

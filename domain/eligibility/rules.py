@@ -380,6 +380,8 @@ class Exempt(Strict):
     codes: Codes = ()
     """Empty: of any."""
     adequately_treated: bool | None = None
+    unsaid_counts: bool = False
+    """Whether an item counts while its treatment is not told; else that is asked for."""
 
 
 class History(Strict):
