@@ -9,6 +9,7 @@ from services.imports.sdtm.terms import coded
 
 ENDING = "DISPOSITION EVENT"
 TREATMENT_ONLY = "STUDY TREATMENT"
+NOT_OF_THE_JOURNEY = "not-an-event-of-the-journey"
 
 _NON_COMPLETION = frozenset(get_args(get_args(NonCompletion)[0]))
 
@@ -20,7 +21,7 @@ def disposition(said: Said, line: Line, demographics: Line) -> None:
         return said.leave_out(line, "no-sequence" if sequence is None else "no-term")
     kind, data = _meaning(line, term, demographics)
     if kind is None:
-        return said.leave_out(line, "not-an-event-of-the-journey")
+        return said.leave_out(line, f"{NOT_OF_THE_JOURNEY}: {coded(term)}")
     at = said.circumstances
     collected = at.moment(line.get("DSDTC"))
     day = at.moment(line.get("DSSTDTC")) or collected
