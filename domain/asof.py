@@ -18,13 +18,15 @@ from domain.trial.study import Trial
 
 
 def known_by_source(
-    trial: Trial, participant: Participant, moment: datetime
+    trial: Trial, participant: Participant, moment: When
 ) -> Participant | None:
     """The participant as the sending systems had recorded it by a moment; None: not at all.
 
-    An event without a recording time of its source counts from Cairn's own.
+    A date means its end in the site's zone. An event without a recording time of its source counts
+    from Cairn's own.
     """
     zone = trial.zone(participant.site)
+    end = moment.latest(zone)
     kept = [
         recorded
         for recorded in participant.history
@@ -33,9 +35,9 @@ def known_by_source(
             if recorded.recorded_at_source is not None
             else recorded.recorded_at
         )
-        <= moment
+        <= end
     ]
-    return _anew(trial, participant, kept, moment)
+    return _anew(trial, participant, kept, end)
 
 
 def true_at(trial: Trial, participant: Participant, moment: When) -> Participant | None:

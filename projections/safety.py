@@ -27,8 +27,9 @@ _AN_INSTANT = timedelta(microseconds=1)
 def rows(trial: Trial, participant: Participant) -> Iterator[Row]:
     """The participant's adverse events, and what contradicts beside them."""
     lives = lives_of(trial, participant)
-    found = list(contradictions(lives, participant.closure.died))
-    place = {"site": participant.site, "zone": trial.zone(participant.site).key}
+    zone = trial.zone(participant.site)
+    found = list(contradictions(lives, participant.closure.died, zone))
+    place = {"site": participant.site, "zone": zone.key}
     runs = runs_of(trial, participant)
     coming = {life.event.ae for life, _ in toxicities(trial, participant, _FAR_AHEAD)}
     for name, life in lives.items():

@@ -39,7 +39,8 @@ class Query:
     wait_for: int | None = None
     """The position of the log that must be reflected."""
     as_of: int | When | None = None
-    """As known then: a position of the log, or a moment (a date means its end, UTC)."""
+    """As known then: a position of the log, or a moment. A date means its end: in UTC, as Cairn
+    records, and on the axis of the source in the site's zone."""
     by_source: bool = False
     """The moment of `as_of` counts on the axis of `recorded_at_source`."""
     valid_at: When | None = None

@@ -21,7 +21,7 @@ class Cut:
 
     position: int
     """Up to and with this one."""
-    source_moment: datetime | None = None
+    source_moment: When | None = None
     """As the sending systems had recorded it by then."""
     valid_at: When | None = None
     """What was true then."""
@@ -44,10 +44,10 @@ class Past:
                 position = min(query.as_of, ledger.head(study))
                 return Cut(position, None, query.valid_at)
             case When():
-                moment = query.as_of.latest()
                 if query.by_source:
-                    return Cut(ledger.head(study), moment, query.valid_at)
-                return Cut(ledger.position_at(study, moment), None, query.valid_at)
+                    return Cut(ledger.head(study), query.as_of, query.valid_at)
+                position = ledger.position_at(study, query.as_of.latest())
+                return Cut(position, None, query.valid_at)
 
     def on(self, study: str, query: Query, now: datetime) -> When:
         """The "now" of time-dependent states. That of the past does not move with the clock."""
@@ -59,7 +59,7 @@ class Past:
             case None:
                 return When.at(now)
             case When():
-                return When.at(query.as_of.latest())
+                return query.as_of
             case int():
                 found = self._folds.ledger.read(study, max(query.as_of - 1, 0), 1, query.as_of)
                 return When.at(recorded(found[0]).recorded_at if found else now)

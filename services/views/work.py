@@ -50,13 +50,13 @@ def of_visits(rows: Iterable[Row], on: When) -> Iterator[Work]:
     for row in rows:
         today = day_of(on, zone_named(str(row.columns["zone"])))
         shown = schedule.shown(row.item, today)
-        why = _why(row, shown, today)
-        if why is not None:
+        task = _task(row, shown, today)
+        if task is not None:
             due = shown["latest"] or shown["target"] or today.isoformat()
-            yield _work(row, why, due, shown)
+            yield _work(row, task, due, shown)
 
 
-def _why(row: Row, shown: dict[str, Any], today: date) -> str | None:
+def _task(row: Row, shown: dict[str, Any], today: date) -> str | None:
     if row.columns["booked_on"] == today:
         return "today"
     if shown["status"] == "overdue":
@@ -73,10 +73,10 @@ def _why(row: Row, shown: dict[str, Any], today: date) -> str | None:
 def of_clocks(rows: Iterable[Row], on: When) -> Iterator[Work]:
     """Reports that are owed."""
     for clock in owed_clocks(rows, on):
-        why = "clock-running" if clock["status"] == "running" else "clock-breached"
+        task = f"clock-{clock['status']}"
         key = f"{clock['ae']}/{clock['clock']}/{clock['occasion']}"
-        place = (clock["due_at"][:10], clock["participant"], why, key)
-        yield place, {"why": why, "due": clock["due_at"], **clock}
+        place = (clock["due_at"][:10], clock["participant"], task, key)
+        yield place, {"task": task, "due": clock["due_at"], **clock}
 
 
 def of_summaries(rows: Iterable[Row], on: When) -> Iterator[Work]:
@@ -94,6 +94,6 @@ def of_summaries(rows: Iterable[Row], on: When) -> Iterator[Work]:
             yield _work(row, "eligibility-expiring", last.isoformat(), {})
 
 
-def _work(row: Row, why: str, due: str, about: dict[str, Any]) -> Work:
+def _work(row: Row, task: str, due: str, about: dict[str, Any]) -> Work:
     whose = {"participant": row.participant, "site": row.columns["site"]}
-    return (due, row.participant, why, row.key), {**whose, "why": why, "due": due, **about}
+    return (due, row.participant, task, row.key), {**whose, "task": task, "due": due, **about}
