@@ -1,0 +1,99 @@
+"""A socket between a client and PostgreSQL that loses answers when it is told to."""
+
+import contextlib
+import socket
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+SOCKET = ".s.PGSQL.5432"
+CHUNK_BYTES = 65_536
+READY = b"Z\x00\x00\x00\x05I"
+"""The server's word that it is done with a statement and in no transaction."""
+
+
+class Lossy:
+    """Passes everything on, except the answers that it is told to lose."""
+
+    def __init__(self, folder: Path, server: str) -> None:
+        self._server = server
+        self._losing: bytes | None = None
+        self._told: set[socket.socket] = set()
+        self.lost = 0
+        self._door = socket.socket(socket.AF_UNIX)
+        self._door.bind(str(folder / SOCKET))
+        self._door.listen()
+        self._open: list[socket.socket] = []
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
+
+    def lose_next_answer(self, naming: bytes) -> None:
+        """Wait until the server has finished its next statement, then cut the connection; of the
+        connections on which some statement named this."""
+        self._losing = naming
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._door.shutdown(socket.SHUT_RDWR)
+        self._door.close()
+        for one in self._open:
+            _cut(one)
+        for thread in self._threads:
+            thread.join()
+        for one in self._open:
+            one.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._door.accept()
+            except OSError:
+                return
+            server = socket.socket(socket.AF_UNIX)
+            server.connect(self._server)
+            self._open += [client, server]
+            for run, args in ((self._ask, (client, server)), (self._answer, (server, client))):
+                thread = threading.Thread(target=run, args=args)
+                self._threads.append(thread)
+                thread.start()
+
+    def _ask(self, client: socket.socket, server: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            said = b""
+            while chunk := client.recv(CHUNK_BYTES):
+                said += chunk
+                if self._losing is not None and self._losing in said:
+                    self._told.add(server)
+                server.sendall(chunk)
+        _cut(server)
+
+    def _answer(self, server: socket.socket, client: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while chunk := server.recv(CHUNK_BYTES):
+                if server in self._told and self._losing and chunk.endswith(READY):
+                    self._losing = None
+                    self.lost += 1
+                    break
+                client.sendall(chunk)
+        _cut(client)
+        _cut(server)
+
+
+@contextlib.contextmanager
+def between(conninfo: str) -> Iterator[tuple[Lossy, str]]:
+    """A lossy socket in front of a database, and how to connect through it."""
+    host = conninfo_to_dict(conninfo)["host"]
+    with tempfile.TemporaryDirectory(prefix="lossy-") as folder:
+        lossy = Lossy(Path(folder), str(Path(str(host)) / SOCKET))
+        try:
+            yield lossy, make_conninfo(conninfo, host=folder)
+        finally:
+            lossy.close()
+
+
+def _cut(one: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        one.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,339 @@
+"""What only the PostgreSQL ledger has: batches, lost connections, trouble of the store, plans."""
+
+import asyncio
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from infra.ledger import writer
+from infra.ledger.batch import arguments, outcomes
+from infra.ledger.postgres import PostgresLedger
+from infra.ledger.types import Append, Appended, Conflict, Outcome, StoreAway, StoreFull
+from infra.postgres.pool import connect, open_pool
+from infra.postgres.statements import load
+from tests.contracts.lossy import between
+from tests.contracts.test_ledger import appended, draft
+
+WAIT_SECONDS = 30
+WRITERS = """
+SELECT pid FROM pg_stat_activity WHERE query LIKE '%append_batch%' AND pid <> pg_backend_pid()
+    AND datname = current_database()
+"""
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def ledger(pool) -> Iterator[PostgresLedger]:
+    made = PostgresLedger(pool)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def owner(database: str) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(database, autocommit=True) as connection:
+        yield connection
+
+
+def until(condition: Callable[[], Any]) -> None:
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to be"
+        time.sleep(0.005)
+
+
+def all_at_once(ledger: PostgresLedger, appends: list[Append]) -> list[Outcome | BaseException]:
+    async def run() -> list[Outcome | BaseException]:
+        sent = (ledger.append("S", append) for append in appends)
+        return await asyncio.gather(*sent, return_exceptions=True)
+
+    return asyncio.run(run())
+
+
+def test_callers_who_wait_together_share_transactions(ledger, owner) -> None:
+    got = all_at_once(ledger, [Append((draft(f"P{n}", 1),)) for n in range(600)])
+    assert all(isinstance(outcome, Appended) for outcome in got)
+    (transactions,) = owner.execute("SELECT count(DISTINCT xmin::text) FROM cairn.event").fetchone()
+    assert transactions <= 60
+
+
+def test_an_append_whose_answer_was_lost_is_answered_when_it_is_sent_again(database: str) -> None:
+    """The first answer never arrives: the same tokens on a new connection give the same answer."""
+    statement = load("ledger")["append"]
+    appends = [
+        Append((draft("A", 1), draft("B", 1, "E1", index=1))),
+        Append((draft("A", 3),)),
+        Append((draft("C", 1),)),
+    ]
+    values = arguments("S", list(zip((7, 8, 9), appends, strict=True)))
+
+    def send() -> list[Outcome]:
+        with connect(database) as connection:
+            return outcomes(appends, connection.execute(statement, values, binary=True))
+
+    first, second = send(), send()
+    assert first == second
+    assert first[1] == Conflict("A", 1)
+    assert [one.position for one in first[0].stored] == [1, 2]
+    values["tokens"] = [17, 18, 19]
+    duplicate, _, conflict = send()
+    assert duplicate.position == 2
+    assert conflict == Conflict("C", 1)
+
+
+@pytest.mark.parametrize("event_id", [None, "E2"])
+def test_a_commit_whose_answer_is_lost_is_appended_once_and_said_to_be(
+    database: str, event_id: str | None
+) -> None:
+    with between(database) as (lossy, conninfo), open_pool(conninfo) as pool:
+        ledger = PostgresLedger(pool)
+        appended(ledger, draft("A", 1))
+        lossy.lose_next_answer(b"append_batch")
+        second = appended(ledger, draft("A", 2, event_id), draft("B", 1, index=1))
+        assert lossy.lost == 1
+        assert ledger.read("S", 1, 10) == list(second.stored)
+        ledger.close()
+
+
+def test_killed_connections_neither_double_nor_lose_nor_deny_an_append(ledger, owner) -> None:
+    """Without event ids: only the append's own token tells its work from another's."""
+    over = threading.Event()
+    killed = 0
+
+    def kill() -> None:
+        """Whenever the log has grown by some, so that there is progress between two kills."""
+        nonlocal killed
+        last = 0
+        while not over.wait(0.001):
+            (head,) = owner.execute("SELECT coalesce(max(position), 0) FROM cairn.head").fetchone()
+            if head >= last + 40:
+                last = head
+                for (pid,) in owner.execute(WRITERS).fetchall():
+                    killed += owner.execute("SELECT pg_terminate_backend(%s)", [pid]).rowcount
+
+    async def caller(number: int) -> list[Outcome]:
+        return [
+            await ledger.append("S", Append((draft(f"P{number}", version),)))
+            for version in range(1, 101)
+        ]
+
+    async def run() -> list[list[Outcome]]:
+        return await asyncio.gather(*map(caller, range(20)))
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        got = [outcome for outcomes_ in asyncio.run(run()) for outcome in outcomes_]
+    finally:
+        over.set()
+        killer.join()
+    assert killed >= 5
+    assert all(isinstance(outcome, Appended) for outcome in got)
+    assert sorted(outcome.position for outcome in got) == list(range(1, 2_001))
+    assert [one.position for one in ledger.read("S", 0, 5_000)] == list(range(1, 2_001))
+
+
+OTHER_PROCESS = """
+import asyncio, sys
+from infra.ledger.postgres import PostgresLedger
+from infra.ledger.types import Append, Appended, Conflict, Duplicate
+from infra.postgres.pool import open_pool
+from tests.contracts.lossy import between
+from tests.contracts.test_ledger import draft
+
+async def caller(ledger, number):
+    '''Thirty events onto a stream that callers of both processes share.'''
+    stream, version, done = f"P{number % 10}", 0, 0
+    while done < 30:
+        event = draft(stream, version + 1, f"{number}-{done}")
+        match await ledger.append("S", Append((event,))):
+            case Appended():
+                version, done = version + 1, done + 1
+            case Conflict(_, stands):
+                version = stands
+            case Duplicate():
+                raise AssertionError("it was sent once")
+
+async def run(ledger, first):
+    await asyncio.gather(*(caller(ledger, first + n) for n in range(20)))
+
+with open_pool(sys.argv[1], size=2) as pool:
+    ledger = PostgresLedger(pool)
+    asyncio.run(run(ledger, int(sys.argv[2])))
+    ledger.close()
+"""
+
+
+def test_two_processes_on_one_study_leave_no_gap_and_no_reader_sees_one_appear_behind_it(
+    ledger, database: str
+) -> None:
+    writers = [
+        subprocess.Popen([sys.executable, "-c", OTHER_PROCESS, database, first], cwd=ROOT)
+        for first in ("0", "20")
+    ]
+    seen: list[int] = []
+    deadline = time.monotonic() + 2 * WAIT_SECONDS
+    while len(seen) < 1_200 and time.monotonic() < deadline:
+        seen += [one.position for one in ledger.read("S", seen[-1] if seen else 0, 1_000)]
+    assert [process.wait(WAIT_SECONDS) for process in writers] == [0, 0]
+    assert seen == list(range(1, 1_201))
+    for number in range(10):
+        stream = ledger.stream("S", f"P{number}")
+        assert [one.version for one in stream] == list(range(1, 121))
+
+
+def test_a_listener_is_woken_by_another_process(ledger, pool) -> None:
+    other = PostgresLedger(pool)
+    woken: list[str] = []
+    deaf = other.listen(woken.append)
+    version = 0
+
+    def heard() -> bool:
+        nonlocal version
+        version += 1
+        appended(ledger, draft("A", version))
+        return "S" in woken
+
+    until(heard)
+    deaf()
+    other.close()
+
+
+def test_a_listener_that_raises_stops_nobody(ledger) -> None:
+    woken: list[str] = []
+
+    def fails(_study: str) -> None:
+        raise RuntimeError("no loop any more")
+
+    ledger.listen(fails)
+    ledger.listen(woken.append)
+    appended(ledger, draft("A", 1))
+    appended(ledger, draft("A", 2))
+    until(lambda: len(woken) >= 2)
+
+
+TROUBLE = """
+CREATE FUNCTION trouble() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'trouble' USING ERRCODE = '{sqlstate}';
+END $$;
+CREATE TRIGGER trouble BEFORE INSERT ON cairn.event FOR EACH ROW
+    WHEN (NEW.stream = 'P13') EXECUTE FUNCTION trouble();
+"""
+
+
+@pytest.mark.parametrize(
+    ("sqlstate", "raised"),
+    [("53100", StoreFull), ("53300", StoreAway), ("57P01", StoreAway), ("58030", StoreAway)],
+)
+def test_trouble_of_the_store_is_told_and_passes(
+    ledger, owner, monkeypatch, sqlstate: str, raised: type[Exception]
+) -> None:
+    monkeypatch.setattr(writer, "RETRY_SECONDS", (0.0, 0.01))
+    owner.execute(TROUBLE.format(sqlstate=sqlstate))
+    with pytest.raises(raised):
+        appended(ledger, draft("P13", 1))
+    assert ledger.head("S") == 0
+    owner.execute("DROP TRIGGER trouble ON cairn.event")
+    appended(ledger, draft("P13", 1))
+
+
+def test_what_the_database_rejects_fails_alone(ledger, owner) -> None:
+    owner.execute(TROUBLE.format(sqlstate="22000"))
+    got = all_at_once(ledger, [Append((draft(f"P{n}", 1),)) for n in range(100)])
+    assert [n for n, outcome in enumerate(got) if not isinstance(outcome, Appended)] == [13]
+    assert isinstance(got[13], psycopg.DataError)
+    assert ledger.head("S") == 99
+
+
+def test_a_store_that_does_not_answer_is_away(monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(writer, "RETRY_SECONDS", (0.0, 0.01))
+    monkeypatch.setattr("infra.postgres.pool.POOL_WAIT_SECONDS", 0.1)
+    with open_pool(f"host={tmp_path} dbname=none") as nowhere:
+        away = PostgresLedger(nowhere)
+        got = all_at_once(away, [Append((draft(f"P{n}", 1),)) for n in range(30)])
+        assert [type(outcome) for outcome in got] == [StoreAway] * 30
+        with pytest.raises(StoreAway):
+            away.head("S")
+        away.close()
+
+
+def test_a_full_queue_and_a_closed_ledger_turn_callers_away(ledger, owner, monkeypatch) -> None:
+    monkeypatch.setattr(writer, "QUEUE_APPENDS_MAX", 3)
+    with owner.transaction():
+        # A writer is held up, so that the queue behind it fills.
+        owner.execute("LOCK TABLE cairn.head IN EXCLUSIVE MODE")
+        waiting = [writer.Waiting(Append((draft(f"P{n}", 1),)), Future(), None) for n in range(9)]
+
+        def submitted() -> int:
+            for number, one in enumerate(waiting):
+                try:
+                    ledger._writer("S").submit(one)
+                except StoreAway:
+                    return number
+            raise AssertionError("the queue has no bound")
+
+        taken = submitted()
+        assert 3 <= taken <= 6
+    got = [one.future.result(WAIT_SECONDS) for one in waiting[:taken]]
+    assert all(isinstance(outcome, Appended) for outcome in got)
+    ledger.close()
+    with pytest.raises(StoreAway):
+        appended(ledger, draft("A", 1))
+
+
+def test_what_is_queued_when_the_ledger_closes_is_still_appended(pool) -> None:
+    ledger = PostgresLedger(pool)
+
+    async def run() -> list[Outcome]:
+        sent = [
+            asyncio.ensure_future(ledger.append("S", Append((draft(f"P{n}", 1),))))
+            for n in range(50)
+        ]
+        await asyncio.sleep(0)
+        await asyncio.to_thread(ledger.close)
+        return await asyncio.gather(*sent)
+
+    assert all(isinstance(outcome, Appended) for outcome in asyncio.run(run()))
+
+
+def test_an_idle_writer_lets_go_of_its_connection(ledger, owner, monkeypatch) -> None:
+    monkeypatch.setattr(writer, "IDLE_SECONDS", 0.01)
+    appended(ledger, draft("A", 1))
+
+    until(lambda: not owner.execute(WRITERS).fetchall())
+    appended(ledger, draft("A", 2))
+
+
+def test_look_ups_stay_look_ups_though_their_plans_were_made_on_an_empty_table(
+    ledger, owner
+) -> None:
+    for start in range(0, 4_000, 500):
+        drafts = [draft(f"P{n}", 1, f"E{n}") for n in range(start, start + 500)]
+        all_at_once(ledger, [Append((one,)) for one in drafts])
+    ledger.close()
+
+    def read() -> tuple[int, int] | None:
+        """Scans of the table and entries read from its indexes, once the writer has told."""
+        scans, inserted = owner.execute(
+            "SELECT seq_scan, n_tup_ins FROM pg_stat_user_tables WHERE relname = 'event'"
+        ).fetchone()
+        if inserted < 4_000:
+            return None
+        entries = owner.execute(
+            "SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE relname = 'event'"
+        ).fetchone()[0]
+        return int(scans), int(entries)
+
+    until(read)
+    scans, entries = read()
+    assert scans == 0
+    assert entries <= 2 * 4_000
