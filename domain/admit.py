@@ -6,7 +6,9 @@ from datetime import datetime
 
 from domain import possible
 from domain.complete import completed
-from domain.journey.oversight import Corrected, DeviationDetected
+from domain.journey.consent import ConsentEvent
+from domain.journey.oversight import Corrected, DeviationDetected, OversightEvent
+from domain.journey.referral import ReferralEvent
 from domain.kernel import (
     PROVISIONAL,
     Actor,
@@ -26,6 +28,9 @@ from domain.trial.study import Trial
 
 CAIRN = Actor(id="cairn", role="system")
 """Who concludes."""
+
+
+_MOVING = ReferralEvent | ConsentEvent | OversightEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +105,9 @@ def publication(trial: Trial, proposals: Sequence[Proposed]) -> tuple[Recorded, 
 
 
 def _judged(trial: Trial, before: Participant, proposed: Proposed, position: int) -> Recorded:
-    proposed = replace(proposed, body=completed(trial, before, proposed))
-    body = proposed.body
+    body = completed(trial, before, proposed)
+    if body is not proposed.body:
+        proposed = replace(proposed, body=body)
     possible.check(trial, before, proposed)
     try:
         chapter_of(body).check(trial, before, proposed)
@@ -113,7 +119,11 @@ def _judged(trial: Trial, before: Participant, proposed: Proposed, position: int
     if isinstance(body, Corrected):
         _still_possible(trial, before, proposed, body)
     event = _envelope(proposed, position, before.version + 1)
-    return replace(event, protocol=trial.version_for(evolve(before, event)))
+    # Where and under which consent the participant stands decides the version in force; the
+    # event itself may be what changes it.
+    moves = isinstance(body, _MOVING)
+    protocol = trial.version_for(evolve(before, event) if moves else before)
+    return replace(event, protocol=protocol)
 
 
 def _still_possible(
@@ -162,7 +172,8 @@ def difference(trial: Trial, participant: Participant, now: datetime) -> list[Co
     changed = [
         conclusion
         for key, conclusion in current.items()
-        if key not in standing or _substance(standing[key]) != _substance(conclusion)
+        if conclusion is not (known := standing.get(key))
+        and (known is None or _substance(known) != _substance(conclusion))
     ]
     gone = [
         body.model_copy(update={"cleared": True})

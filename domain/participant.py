@@ -157,18 +157,22 @@ def evolve(participant: Participant, recorded: Recorded) -> Participant:
         if not body.cleared:
             concluded[body.key()] = recorded
         return replace(participant, concluded=concluded, **standing)
-    history = (*participant.history, recorded)
+    standing["history"] = history = (*participant.history, recorded)
     if isinstance(body, Corrected | Retracted):
-        blank = Participant(participant.id, history=history, concluded=participant.concluded)
-        for effective in effective_history(history):
-            blank = _remember(blank, effective)
-        return replace(blank, **standing)
-    return replace(_remember(participant, recorded), history=history, **standing)
+        return replace(participant, **_remembered(effective_history(history)), **standing)
+    name, module = _CHAPTER_OF[type(body)]
+    standing[name] = module.evolve(getattr(participant, name), recorded)
+    return replace(participant, **standing)
 
 
-def _remember(participant: Participant, recorded: Recorded) -> Participant:
-    name, module = _CHAPTER_OF[type(recorded.body)]
-    return replace(participant, **{name: module.evolve(getattr(participant, name), recorded)})
+def _remembered(effective: Iterable[Recorded]) -> dict[str, Any]:
+    """Every chapter's state after a history in which corrections are applied."""
+    blank = Participant("")
+    chapters: dict[str, Any] = {name: getattr(blank, name) for name, _, _ in _CHAPTERS}
+    for recorded in effective:
+        name, module = _CHAPTER_OF[type(recorded.body)]
+        chapters[name] = module.evolve(chapters[name], recorded)
+    return chapters
 
 
 def effective_history(history: Iterable[Recorded]) -> list[Recorded]:

@@ -128,9 +128,23 @@ def evolve(consent: Consent, recorded: Recorded) -> Consent:
 
 def conclude(trial: "Trial", participant: "Participant", _now: datetime) -> Iterator[Conclusion]:
     """Unapproved forms, and procedures without, before or after consent, or before a new one."""
-    yield from _unapproved_forms(trial, participant)
-    yield from _without_consent(trial, participant)
-    yield from _before_reconsent(trial, participant)
+    read = (
+        participant.consent,
+        participant.visits,
+        participant.treatment,
+        participant.screening.started,
+        trial.consent_forms,
+        trial.zone(participant.site),
+    )
+    yield from participant.derived(
+        "consent conclusions",
+        read,
+        lambda: (
+            *_unapproved_forms(trial, participant),
+            *_without_consent(trial, participant),
+            *_before_reconsent(trial, participant),
+        ),
+    )
 
 
 def _unapproved_forms(trial: "Trial", participant: "Participant") -> Iterator[Conclusion]:

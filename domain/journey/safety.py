@@ -118,38 +118,64 @@ def runs_of(trial: "Trial", participant: "Participant") -> tuple[Run, ...]:
     return participant.derived("runs", (safety, dosed, protocol, site), compute)
 
 
+@dataclass(frozen=True, slots=True)
+class _Meaning:
+    """What one event means for the dose and for the study, whatever the time is."""
+
+    life: Life
+    finding: Finding | None
+    halting: str | None
+    serious_class: str | None
+
+
+def _meanings(trial: "Trial", participant: "Participant") -> tuple[_Meaning, ...]:
+    """The events that mean anything there, by their names."""
+    protocol, zone = trial.protocol_of(participant), trial.zone(participant.site)
+    rules, exposure = protocol.toxicity, exposure_of(trial, participant)
+    if rules is None or exposure is None or not participant.safety.reported:
+        return ()
+
+    def compute() -> tuple[_Meaning, ...]:
+        found = (
+            _Meaning(
+                life=life,
+                finding=dose_limiting(life.event, rules, exposure),
+                halting=halting(life.event, rules, exposure),
+                serious_class=serious_class(life.event, exposure),
+            )
+            for _, life in sorted(lives_of(trial, participant).items())
+        )
+        return tuple(one for one in found if one.finding or one.halting or one.serious_class)
+
+    read = (participant.safety, participant.treatment.dosed, protocol, zone)
+    return participant.derived("meanings", read, compute)
+
+
 def toxicities(
     trial: "Trial", participant: "Participant", now: datetime
 ) -> Iterator[tuple[Life, Finding]]:
     """The events that are dose-limiting toxicities at a moment, and why."""
-    rules, exposure = trial.protocol_of(participant).toxicity, exposure_of(trial, participant)
-    if rules is None or exposure is None:
-        return
-    for life in lives_of(trial, participant).values():
-        finding = dose_limiting(life.event, rules, exposure, now)
-        if finding is not None:
-            yield life, finding
+    for one in _meanings(trial, participant):
+        if one.finding is not None and one.finding.holds(now):
+            yield one.life, one.finding
 
 
 def slot_toxicities(
     trial: "Trial", participant: "Participant", now: datetime
 ) -> tuple[SlotToxicity, ...]:
     """What the participant's events mean for the study's stopping rules; nothing else of them."""
-    rules, exposure = trial.protocol_of(participant).toxicity, exposure_of(trial, participant)
-    if rules is None or exposure is None:
-        return ()
-    limiting = {life.event.ae for life, _ in toxicities(trial, participant, now)}
-    found = []
-    for name, life in sorted(lives_of(trial, participant).items()):
-        one = SlotToxicity(
-            ae=name,
-            dose_limiting=name in limiting,
-            halting=halting(life.event, rules, exposure),
-            related_serious_class=serious_class(life.event, exposure),
+    return tuple(
+        SlotToxicity(
+            ae=one.life.event.ae,
+            dose_limiting=limiting,
+            halting=one.halting,
+            related_serious_class=one.serious_class,
         )
-        if one.dose_limiting or one.halting or one.related_serious_class:
-            found.append(one)
-    return tuple(found)
+        for one in _meanings(trial, participant)
+        if (limiting := one.finding is not None and one.finding.holds(now))
+        or one.halting
+        or one.serious_class
+    )
 
 
 # --- check: what is refused -----------------------------------------------------------------------
@@ -220,13 +246,15 @@ def evolve(safety: Safety, recorded: Recorded) -> Safety:
 
 def conclude(trial: "Trial", participant: "Participant", now: datetime) -> Iterator[Conclusion]:
     """Serious events, contradictions, dose-limiting toxicities, clocks and late reports."""
-    found = lives_of(trial, participant)
-    for life in found.values():
-        if life.event.serious:
-            yield SeriousAdverseEventIdentified(
-                ae=life.event.ae, because=life.event.because, evidence=life.cited
-            )
-    yield from contradictions(found, participant.closure.died, trial.zone(participant.site))
+    yield from participant.derived(
+        "safety conclusions",
+        (
+            participant.safety,
+            participant.closure.died,
+            trial.zone(participant.site),
+        ),
+        lambda: tuple(_timeless(trial, participant)),
+    )
     for life, finding in toxicities(trial, participant, now):
         yield DoseLimitingToxicityIdentified(
             ae=life.event.ae,
@@ -235,6 +263,16 @@ def conclude(trial: "Trial", participant: "Participant", now: datetime) -> Itera
             evidence=tuple(sorted({*life.cited, *participant.first_dose_cited()})),
         )
     yield from _clocks(trial, participant, now)
+
+
+def _timeless(trial: "Trial", participant: "Participant") -> Iterator[Conclusion]:
+    found = lives_of(trial, participant)
+    for life in found.values():
+        if life.event.serious:
+            yield SeriousAdverseEventIdentified(
+                ae=life.event.ae, because=life.event.because, evidence=life.cited
+            )
+    yield from contradictions(found, participant.closure.died, trial.zone(participant.site))
 
 
 def _clocks(trial: "Trial", participant: "Participant", now: datetime) -> Iterator[Conclusion]:

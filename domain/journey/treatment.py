@@ -229,6 +229,21 @@ def evolve(treatment: Treatment, recorded: Recorded) -> Treatment:
 
 def conclude(trial: "Trial", participant: "Participant", _now: datetime) -> Iterator[Conclusion]:
     """Doses that the study did not authorise, a second dose, an ineligible participant dosed."""
+    treatment = participant.treatment
+    if not (treatment.dosed or treatment.enrolled):
+        return
+    read = (
+        treatment,
+        trial.protocol_of(participant),
+        verdict_of(trial, participant),
+        trial.zone(participant.site),
+    )
+    yield from participant.derived(
+        "treatment conclusions", read, lambda: tuple(_concluded(trial, participant))
+    )
+
+
+def _concluded(trial: "Trial", participant: "Participant") -> Iterator[Conclusion]:
     treatment, dose = participant.treatment, trial.protocol_of(participant).dose
     if treatment.dosed and dose.authorisation:
         yield from _unauthorised(trial, participant)

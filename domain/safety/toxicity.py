@@ -3,7 +3,8 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from domain.safety.adverse_event import AdverseEvent, Exposure
@@ -19,12 +20,16 @@ class Finding:
 
     because: str
     explanation: str
+    after: datetime | None = None
+    """It counts only after this moment: an event that goes on must last that long first."""
+
+    def holds(self, now: datetime) -> bool:
+        """Whether it counts at a moment."""
+        return self.after is None or now > self.after
 
 
-def dose_limiting(
-    event: AdverseEvent, rules: Toxicity, exposure: Exposure, now: datetime
-) -> Finding | None:
-    """Whether the event is a dose-limiting toxicity; None when it is not, or not yet.
+def dose_limiting(event: AdverseEvent, rules: Toxicity, exposure: Exposure) -> Finding | None:
+    """Whether and from when on the event is a dose-limiting toxicity; None when it never is.
 
     Counted are events that the product may have caused and that began in the window after the
     dose: death, the grades of the protocol, grade 3 unless it is a local reaction or a laboratory
@@ -41,10 +46,10 @@ def dose_limiting(
         return None
     if event.fatal:
         return Finding("death", f"fatal, within {rules.window_days} days of the dose")
-    return _by_grade(event, rules, duration(event, exposure.zone, now))
+    return _by_grade(event, rules, exposure.zone)
 
 
-def _by_grade(event: AdverseEvent, rules: Toxicity, lasted: timedelta) -> Finding | None:
+def _by_grade(event: AdverseEvent, rules: Toxicity, zone: ZoneInfo) -> Finding | None:
     grade = event.grade
     if grade is None:
         return None
@@ -54,27 +59,38 @@ def _by_grade(event: AdverseEvent, rules: Toxicity, lasted: timedelta) -> Findin
     if grade < rules.grade_non_laboratory:
         return None
     if event.laboratory:
-        if lasted <= timedelta(days=rules.laboratory_days):
-            return None
-        return Finding("laboratory", f"{within}, longer than {rules.laboratory_days} days")
+        most = timedelta(days=rules.laboratory_days)
+        return _longer(event, most, zone, "laboratory", f"{within}, longer than {most.days} days")
     if matching(event, rules.local_reactions) is not None:
-        if lasted <= timedelta(hours=rules.local_reaction_hours):
-            return None
-        return Finding(
-            "local-reaction", f"{within}, longer than {rules.local_reaction_hours} hours"
-        )
+        hours = rules.local_reaction_hours
+        words = f"{within}, longer than {hours} hours"
+        return _longer(event, timedelta(hours=hours), zone, "local-reaction", words)
     return Finding(f"grade-{grade}", within)
 
 
-def duration(event: AdverseEvent, zone: ZoneInfo, now: datetime) -> timedelta:
-    """How long the event lasted or has lasted: exact between instants, else in whole days.
+def _longer(
+    event: AdverseEvent, most: timedelta, zone: ZoneInfo, because: str, words: str
+) -> Finding | None:
+    """A finding once the event has lasted longer: exact between instants, else in whole days.
 
-    A partial date counts as the one that makes it longest; without an end it lasts until now.
+    A partial date counts as the one that makes the event longest.
     """
-    onset, end = event.onset, event.end or When.at(now)
+    onset, end = event.onset, event.end
+    if end is None:
+        return Finding(because, words, _outlasted(onset, most, zone))
     if onset.instant is not None and end.instant is not None:
-        return end.instant - onset.instant
-    return end.civil(zone)[1] - onset.civil(zone)[0]
+        lasted = end.instant - onset.instant
+    else:
+        lasted = end.civil(zone)[1] - onset.civil(zone)[0]
+    return Finding(because, words) if lasted > most else None
+
+
+def _outlasted(onset: When, most: timedelta, zone: ZoneInfo) -> datetime:
+    """The last moment at which an event that goes on has not lasted longer."""
+    if onset.instant is not None:
+        return onset.instant + most
+    following = onset.civil(zone)[0] + timedelta(days=most.days + 1)
+    return datetime.combine(following, time.min, tzinfo=zone) - timedelta(microseconds=1)
 
 
 def halting(event: AdverseEvent, rules: Toxicity, exposure: Exposure) -> str | None:
@@ -110,5 +126,6 @@ def serious_class(event: AdverseEvent, exposure: Exposure) -> str | None:
     return _words(organ_class or event.term)
 
 
+@lru_cache(maxsize=4_096)
 def _words(text: str) -> str:
     return _NOT_A_WORD.sub("-", text.casefold()).strip("-")

@@ -79,6 +79,18 @@ class Trial:
         Without an activation at the site it is the version that registered the study. With `at`,
         the version in force at that moment: what was activated or signed later does not count.
         """
+        if at is not None:
+            return self._version(participant, at)
+        read = (
+            self.protocols,
+            self.activated,
+            participant.consent,
+            participant.referral,
+            participant.oversight,
+        )
+        return participant.derived("version", read, lambda: self._version(participant, None))
+
+    def _version(self, participant: "Participant", at: datetime | None) -> str:
         site = participant.site
         active = [n for n in self.activated if n.body.site == site]
         if not active:
