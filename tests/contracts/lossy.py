@@ -21,7 +21,6 @@ class Lossy:
     def __init__(self, folder: Path, server: str) -> None:
         self._server = server
         self._losing: bytes | None = None
-        self._told: set[socket.socket] = set()
         self.lost = 0
         self._door = socket.socket(socket.AF_UNIX)
         self._door.bind(str(folder / SOCKET))
@@ -30,10 +29,10 @@ class Lossy:
         self._threads = [threading.Thread(target=self._accept)]
         self._threads[0].start()
 
-    def lose_next_answer(self, naming: bytes) -> None:
-        """Wait until the server has finished its next statement, then cut the connection; of the
-        connections on which some statement named this."""
-        self._losing = naming
+    def lose_next_answer(self, holding: bytes) -> None:
+        """When the server has finished a statement whose answer holds this, keep the answer and
+        cut the connection."""
+        self._losing = holding
 
     def close(self) -> None:
         with contextlib.suppress(OSError):
@@ -62,18 +61,14 @@ class Lossy:
 
     def _ask(self, client: socket.socket, server: socket.socket) -> None:
         with contextlib.suppress(OSError):
-            said = b""
             while chunk := client.recv(CHUNK_BYTES):
-                said += chunk
-                if self._losing is not None and self._losing in said:
-                    self._told.add(server)
                 server.sendall(chunk)
         _cut(server)
 
     def _answer(self, server: socket.socket, client: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while chunk := server.recv(CHUNK_BYTES):
-                if server in self._told and self._losing and chunk.endswith(READY):
+                if self._losing and self._losing in chunk and chunk.endswith(READY):
                     self._losing = None
                     self.lost += 1
                     break

@@ -96,7 +96,7 @@ def test_a_commit_whose_answer_is_lost_is_appended_once_and_said_to_be(
     with between(database) as (lossy, conninfo), open_pool(conninfo) as pool:
         ledger = PostgresLedger(pool)
         appended(ledger, draft("A", 1))
-        lossy.lose_next_answer(b"append_batch")
+        lossy.lose_next_answer(holding=b"appended")
         second = appended(ledger, draft("A", 2, event_id), draft("B", 1, index=1))
         assert lossy.lost == 1
         assert ledger.read("S", 1, 10) == list(second.stored)
