@@ -9,7 +9,7 @@ A visit that was held keeps the protocol version that was in force then.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from domain.journey.visits import UNSCHEDULED, VisitCompleted
@@ -195,13 +195,30 @@ class _Planning:
     def _open(
         self, visit: Visit, anchor: Anchor | None, before: PlannedVisit | None
     ) -> PlannedVisit:
-        planned = _dated(self._blank(visit, self.protocol, 1), anchor, before)
+        dates = _dates(visit, anchor, before)
         missed = self.participant.visits.said_missed(visit.code)
-        since = self._not_expected(visit, planned) if missed is None else None
+        since = self._not_expected(visit, anchor, dates.latest) if missed is None else None
         booked = self.participant.visits.booking(visit.code) if since is None else None
-        return replace(planned, said_missed=missed, not_expected_since=since, booked=booked)
+        return PlannedVisit(
+            visit=visit.code,
+            occurrence=1,
+            name=visit.name,
+            protocol=self.protocol.version,
+            plan=visit,
+            day_number=_day_number(visit, self.protocol),
+            anchor=anchor,
+            target=dates.target,
+            earliest=dates.earliest,
+            latest=dates.latest,
+            after_visit=dates.after_visit,
+            said_missed=missed,
+            not_expected_since=since,
+            booked=booked,
+        )
 
-    def _not_expected(self, visit: Visit, planned: PlannedVisit) -> date | None:
+    def _not_expected(
+        self, visit: Visit, anchor: Anchor | None, latest: date | None
+    ) -> date | None:
         """The ending that left the visit open: what closed before it stays missed."""
         days = [self.ended] if self.ended is not None else []
         if self.left is not None and visit.kind != "early-termination":
@@ -209,7 +226,8 @@ class _Planning:
         if not days:
             return None
         over = min(days)
-        closed = not planned.provisional and planned.latest is not None and planned.latest < over
+        exact = anchor is not None and not anchor.provisional
+        closed = exact and latest is not None and latest < over
         return None if closed and visit.kind != "dosing" else over
 
     def _held(
@@ -222,9 +240,24 @@ class _Planning:
     ) -> PlannedVisit:
         protocol = self.trial.protocol_of(self.participant, held.when.latest(self.zone))
         then = protocol.visits_by_code.get(visit.code, visit)
-        planned = _dated(self._blank(then, protocol, number), anchor, before)
+        dates = _dates(then, anchor, before)
         first, last = held.when.civil(self.zone)
-        return replace(planned, held=held, completed_first=first, completed_last=last)
+        return PlannedVisit(
+            visit=then.code,
+            occurrence=number,
+            name=then.name,
+            protocol=protocol.version,
+            plan=then,
+            day_number=_day_number(then, protocol),
+            anchor=anchor,
+            target=dates.target,
+            earliest=dates.earliest,
+            latest=dates.latest,
+            after_visit=dates.after_visit,
+            held=held,
+            completed_first=first,
+            completed_last=last,
+        )
 
     def _beyond(self, code: str, number: int, held: Noted[VisitCompleted]) -> PlannedVisit:
         """A visit that the protocol in force does not plan."""
@@ -243,12 +276,6 @@ class _Planning:
             completed_last=last,
         )
 
-    def _blank(self, visit: Visit, protocol: Protocol, number: int) -> PlannedVisit:
-        day = visit.day
-        if day is not None and day >= 0 and protocol.settings.day_numbering == "day-1":
-            day += 1
-        return PlannedVisit(visit.code, number, visit.name, protocol.version, visit, day)
-
 
 _UNPLANNED_NAMES = {UNSCHEDULED: "Unscheduled visit"}
 
@@ -257,46 +284,48 @@ def _by_day(planned: PlannedVisit) -> tuple[date, str, int]:
     return (planned.completed_first or date.max, planned.visit, planned.occurrence)
 
 
-def _dated(
-    planned: PlannedVisit, anchor: Anchor | None, before: PlannedVisit | None
-) -> PlannedVisit:
-    """The visit with its target and window."""
-    plan = planned.plan
-    if anchor is None or plan is None:
-        return planned
+def _day_number(visit: Visit, protocol: Protocol) -> int | None:
+    """The day as the study counts it: with or without a day 0."""
+    day = visit.day
+    if day is not None and day >= 0 and protocol.settings.day_numbering == "day-1":
+        return day + 1
+    return day
+
+
+class _Dates(NamedTuple):
+    """A visit's target and window, and the visit before that pushed them, if one did."""
+
+    target: date | None = None
+    earliest: date | None = None
+    latest: date | None = None
+    after_visit: tuple[str, date] | None = None
+
+
+def _dates(plan: Visit, anchor: Anchor | None, before: PlannedVisit | None) -> _Dates:
+    if anchor is None:
+        return _Dates()
     target = anchor.day + timedelta(days=plan.day or 0)
     if not plan.windowed or (plan.day is None and not (plan.before or plan.after)):
-        earliest = latest = None
-    else:
-        earliest = target - timedelta(days=plan.before)
-        latest = target + timedelta(days=plan.after)
-    planned = replace(planned, anchor=anchor, target=target, earliest=earliest, latest=latest)
-    return _kept_apart(planned, plan, before)
+        return _kept_apart(_Dates(target), plan, before)
+    earliest = target - timedelta(days=plan.before)
+    latest = target + timedelta(days=plan.after)
+    return _kept_apart(_Dates(target, earliest, latest), plan, before)
 
 
-def _kept_apart(planned: PlannedVisit, plan: Visit, before: PlannedVisit | None) -> PlannedVisit:
+def _kept_apart(dates: _Dates, plan: Visit, before: PlannedVisit | None) -> _Dates:
     """The distance to the visit before comes first: it may push the window beyond its end."""
-    if plan.after_previous is None or before is None or planned.target is None:
-        return planned
-    if before.said_missed is not None:
-        return planned
+    if plan.after_previous is None or before is None or before.said_missed is not None:
+        return dates
     day = before.completed_first or before.target
-    if day is None:
-        return planned
+    if day is None or dates.target is None:
+        return dates
     floor = day + timedelta(days=plan.after_previous)
-    if planned.earliest is None or planned.latest is None:
-        if planned.target >= floor:
-            return planned
-        return replace(planned, target=floor, after_visit=(before.visit, day))
-    if planned.earliest >= floor:
-        return planned
-    return replace(
-        planned,
-        target=max(planned.target, floor),
-        earliest=floor,
-        latest=max(planned.latest, floor),
-        after_visit=(before.visit, day),
-    )
+    pushed = (before.visit, day)
+    if dates.earliest is None or dates.latest is None:
+        return _Dates(floor, after_visit=pushed) if dates.target < floor else dates
+    if dates.earliest >= floor:
+        return dates
+    return _Dates(max(dates.target, floor), floor, max(dates.latest, floor), pushed)
 
 
 def _ended(participant: "Participant", zone: ZoneInfo) -> date | None:

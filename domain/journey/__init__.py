@@ -1,1 +1,4 @@
-"""The participant's journey, a chapter a file, always in one order: events, state, check, evolve, conclude."""
+"""The participant's journey, a chapter a file, always in one order.
+
+Events, state, check, evolve, conclude.
+"""

@@ -182,30 +182,48 @@ def check(trial: "Trial", participant: "Participant", proposed: Proposed) -> Non
         case DeviationRecorded() | NoteAdded():
             return
         case Transferred():
-            if trial.sites and body.site not in trial.sites:
-                raise Refused("order", "the site is not open in this study")
+            _may_transfer(trial, participant, body)
         case DeviationAssessed():
-            if body.deviation is not None:
-                _deviation_exists(participant, body.deviation)
+            _deviation_exists(participant, body.deviation)
         case Corrected() | Retracted():
             _can_be_corrected(participant, body)
         case Signed():
-            if body.up_to_version > participant.version:
-                raise Refused("order", "the participant has no such version yet")
+            _has_version(participant, body.up_to_version)
         case IdentityErased():
-            if participant.oversight.erased:
-                raise Refused("erased", "the identity is erased", _last(participant))
+            _not_erased(participant)
         case DeviationDetected():
             raise Refused("signer", "a conclusion is drawn by Cairn only")
         case _:
             assert_never(body)
 
 
-def _last(participant: "Participant") -> tuple[int, ...]:
-    return participant.oversight.erased[-1].cited
+def _may_transfer(trial: "Trial", participant: "Participant", body: Transferred) -> None:
+    ended = participant.ended()
+    if ended is not None:
+        raise Refused("terminal", "the participant's journey has ended", ended.cited)
+    withdrawn = participant.consent.withdrawal({"visits"})
+    if withdrawn is not None:
+        raise Refused("scope", "consent to this was withdrawn", withdrawn.cited)
+    if trial.sites and body.site not in trial.sites:
+        raise Refused("order", "the site is not open in this study")
+    if body.site == participant.site:
+        raise Refused("order", "the participant is at that site already")
 
 
-def _deviation_exists(participant: "Participant", position: int) -> None:
+def _has_version(participant: "Participant", version: int) -> None:
+    if version > participant.version:
+        raise Refused("order", "the participant has no such version yet")
+
+
+def _not_erased(participant: "Participant") -> None:
+    erased = participant.oversight.erased
+    if erased:
+        raise Refused("erased", "the identity is erased", erased[-1].cited)
+
+
+def _deviation_exists(participant: "Participant", position: int | None) -> None:
+    if position is None:
+        return
     known = {noted.position for noted in participant.oversight.deviations}
     if position not in known and position not in participant.detected():
         raise Refused("order", "the position names no deviation of this participant")

@@ -93,7 +93,7 @@ class Referral:
 # --- check: what is refused -----------------------------------------------------------------------
 
 
-def check(trial: "Trial", participant: "Participant", proposed: Proposed) -> None:
+def check(_trial: "Trial", participant: "Participant", proposed: Proposed) -> None:
     """Facts are taken as they are; a referral is closed once, and only before consent."""
     body = proposed.body
     assert isinstance(body, ReferralEvent)

@@ -462,7 +462,14 @@ def test_a_deviation_that_is_judged_must_exist() -> None:
 
 
 def test_only_an_open_site_takes_a_participant_over() -> None:
-    given(*screening).when(said("transferred", LATER, site="99")).refused("order")
+    moved = said("transferred", LATER, site="02")
+    study = Study()
+    study.tell(said("site-opened", "2026-11-01T00:00:00Z", site="02", name="B", timezone="UTC"))
+    given(*screening, study=study).when(moved.but(site="99")).refused("order")
+    given(study=study).when(moved.but(site="01")).refused("order")
+    given(study=study).when(moved).recorded_as_said()
+    given(*screening, discontinued).when(moved).refused("terminal", blocked_by=discontinued)
+    given(*screening, withdrawn).when(moved).refused("scope", blocked_by=withdrawn)
 
 
 # --- conclusions and impossible facts -------------------------------------------------------------
