@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from infra.ledger.arrays import Bigints, Byteas, Ints, Texts
 from infra.ledger.types import (
     STUDY_STREAM,
     Append,
@@ -25,18 +26,18 @@ def arguments(study: str, batch: Sequence[tuple[int, Append]]) -> dict[str, Any]
         numbers.setdefault(draft.stream, len(numbers) + 1)
     return {
         "study": study,
-        "tokens": [token for token, _ in batch],
-        "study_versions": [append.study_version for _, append in batch],
-        "sizes": [len(append.drafts) for _, append in batch],
-        "names": list(numbers),
-        "stream_of": [numbers[draft.stream] for draft in drafts],
-        "versions": [draft.version for draft in drafts],
-        "topics": [draft.topic for draft in drafts],
-        "sources": [draft.source for draft in drafts],
-        "ids": [draft.event_id for draft in drafts],
-        "fingerprints": [draft.fingerprint for draft in drafts],
-        "judged": [_judged(draft.template) for draft in drafts],
-        "templates": [draft.template.decode() for draft in drafts],
+        "tokens": Bigints([token for token, _ in batch]),
+        "study_versions": Bigints([append.study_version for _, append in batch]),
+        "sizes": Ints([len(append.drafts) for _, append in batch]),
+        "names": Texts(numbers),
+        "stream_of": Ints([numbers[draft.stream] for draft in drafts]),
+        "versions": Bigints([draft.version for draft in drafts]),
+        "topics": Texts([draft.topic for draft in drafts]),
+        "sources": Texts([draft.source for draft in drafts]),
+        "ids": Texts([draft.event_id for draft in drafts]),
+        "fingerprints": Byteas([draft.fingerprint for draft in drafts]),
+        "judged": Byteas([_judged(draft.template) for draft in drafts]),
+        "templates": Byteas([draft.template for draft in drafts]),
     }
 
 

@@ -8,6 +8,7 @@ from typing import Any, LiteralString
 
 from psycopg import Connection
 
+from infra.ledger.arrays import register
 from infra.ledger.ledger import PARTICIPANTS_PAGE, Deaf, Ledger, Wake
 from infra.ledger.notices import Notices
 from infra.ledger.types import Append, Found, Outcome, StoreAway, Stored, bounded
@@ -107,7 +108,9 @@ class PostgresLedger(Ledger):
         return writer
 
     def _connect(self) -> Connection[tuple[Any, ...]]:
-        return connect(conninfo_of(self._pool))
+        connection = connect(conninfo_of(self._pool))
+        register(connection)
+        return connection
 
     def _stored(self, name: str, **values: Any) -> list[Stored]:
         return [

@@ -14,6 +14,7 @@ import psycopg
 import pytest
 
 from infra.ledger import writer
+from infra.ledger.arrays import Bigints, register
 from infra.ledger.batch import arguments, outcomes
 from infra.ledger.postgres import PostgresLedger
 from infra.ledger.types import Append, Appended, Conflict, Outcome, StoreAway, StoreFull
@@ -77,13 +78,14 @@ def test_an_append_whose_answer_was_lost_is_answered_when_it_is_sent_again(datab
 
     def send() -> list[Outcome]:
         with connect(database) as connection:
+            register(connection)
             return outcomes(appends, connection.execute(statement, values, binary=True))
 
     first, second = send(), send()
     assert first == second
     assert first[1] == Conflict("A", 1)
     assert [one.position for one in first[0].stored] == [1, 2]
-    values["tokens"] = [17, 18, 19]
+    values["tokens"] = Bigints([17, 18, 19])
     duplicate, _, conflict = send()
     assert duplicate.position == 2
     assert conflict == Conflict("C", 1)

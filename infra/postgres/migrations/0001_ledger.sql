@@ -100,7 +100,7 @@ END;
 CREATE FUNCTION cairn.append_batch(
     of_study text, tokens bigint[], study_versions bigint[], sizes int[], names text[],
     stream_of int[], versions bigint[], topics text[], sources text[], ids text[],
-    fingerprints bytea[], judged bytea[], templates text[]
+    fingerprints bytea[], judged bytea[], templates bytea[]
 ) RETURNS TABLE (
     item int, outcome text, index int, "position" bigint, stream text, version bigint, same boolean,
     hash bytea, body bytea
@@ -215,7 +215,7 @@ BEGIN
         first_position := stands + 1;
         FOR i IN first_event .. last_event LOOP
             s := stream_of[i];
-            parts := string_to_array(templates[i], chr(3));
+            parts := string_to_array(convert_from(templates[i], 'UTF8'), chr(3));
             FOR j IN 2 .. cardinality(parts) BY 2 LOOP
                 CASE left(parts[j], 1)
                     WHEN 'T' THEN

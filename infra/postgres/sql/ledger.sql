@@ -3,10 +3,8 @@
 -- name: append
 SELECT item, outcome, index, position, stream, version, same, hash, body
 FROM cairn.append_batch(
-    %(study)b::text, %(tokens)b::bigint[], %(study_versions)b::bigint[], %(sizes)b::int[],
-    %(names)b::text[], %(stream_of)b::int[], %(versions)b::bigint[], %(topics)b::text[],
-    %(sources)b::text[], %(ids)b::text[], %(fingerprints)b::bytea[], %(judged)b::bytea[],
-    %(templates)b::text[]
+    %(study)b, %(tokens)b, %(study_versions)b, %(sizes)b, %(names)b, %(stream_of)b, %(versions)b,
+    %(topics)b, %(sources)b, %(ids)b, %(fingerprints)b, %(judged)b, %(templates)b
 );
 
 -- name: find
