@@ -17,7 +17,7 @@ from services.bootstrap import Cairn, NotConfigured, Settings, open_cairn
 from services.commands import console
 from services.commands.options import DataOption, JsonOption, settings_of
 from services.commands.store import opened, reached
-from services.demo.cohort import acts_of, add_cohort, demo_of
+from services.demo.cohort import acts_of, add_cohort, demo_of, register
 from services.imports.sdtm.run import ACTOR
 from services.record import Terms
 from services.serving import LOOPBACK, Ended, ending_in_order, serve, taken
@@ -93,10 +93,8 @@ def _run(settings: Settings, port: int, *, json: bool, demo: bool) -> None:
         _ended_in_order(),
         contextlib.closing(taken(LOOPBACK, port)) as listening,
         reached(settings, create=True, alone=True) as conninfo,
-        _prepared(settings, conninfo) as cairn,
+        _prepared(settings, conninfo, demo=demo) as cairn,
     ):
-        if demo:
-            _add_cohort(cairn)
         _write_token(cairn)
         with Workers(cairn):
             ready = partial(_announce, cairn, LOOPBACK, port, json=json)
@@ -119,13 +117,17 @@ def _ended_in_order() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _prepared(settings: Settings, conninfo: str) -> Iterator[Cairn]:
-    """A Cairn whose store is safe and knows LK-23-01."""
+def _prepared(settings: Settings, conninfo: str, *, demo: bool = False) -> Iterator[Cairn]:
+    """A Cairn whose store is safe and knows LK-23-01, for a demonstration with its cohort."""
     with contextlib.closing(open_cairn(settings, conninfo=conninfo)) as cairn:
         problems = cairn.problems()
         if problems:
             raise NotConfigured("The store is not safe for events: " + "; ".join(problems) + ".")
+        if demo:
+            register(cairn)
         asyncio.run(cairn.publishing.publish_built_in(Terms(ACTOR, SOURCE)))
+        if demo:
+            _add_cohort(cairn)
         yield cairn
 
 

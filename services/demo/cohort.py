@@ -17,6 +17,7 @@ from services.bootstrap import Cairn
 from services.demo.acts import SOURCE, Act, Demo
 from services.demo.people import lives
 from services.door import posted
+from services.publishing import Publishing
 from services.record import EventIdReused, Recording, Terms
 from services.state import HotState, recorded
 
@@ -26,6 +27,7 @@ SITES = {
     "01": ("Synthetic University Hospital East", "America/New_York"),
     "02": ("Synthetic Medical Center Central", "America/Chicago"),
 }
+SPONSOR = Actor(id="sponsor", role="sponsor")
 FIRST = "site-opened:01"
 """The first act: its time tells for which day the cohort was made."""
 
@@ -62,6 +64,21 @@ def add_cohort(cairn: Cairn, acts: list[Act], advance: Callable[[int], None]) ->
     return asyncio.run(_Recorder(cairn).all(acts, advance))
 
 
+def register(cairn: Cairn) -> None:
+    """Publish the protocol as of the day before the study began, where it is not there yet.
+
+    What is recorded later is never recorded before it: published today, the cohort's history
+    would be known since today alone.
+    """
+    if cairn.hot.trial_or_blank(STUDY).registered is not None:
+        return
+    clock = Clock(cairn.clock() - timedelta(days=OPENED_DAYS_AGO + 1))
+    hot = HotState(cairn.ledger, cairn.documents)
+    recording = Recording(cairn.ledger, cairn.keys, hot, clock)
+    publishing = Publishing(recording, cairn.documents)
+    asyncio.run(publishing.publish_built_in(Terms(SPONSOR, SOURCE)))
+
+
 def demo_of(cairn: Cairn) -> Demo:
     """The circumstances: as of now, or of the day the cohort was first made."""
     trial = cairn.hot.trial(STUDY)
@@ -82,12 +99,11 @@ def _at(cairn: Cairn, found: Found) -> datetime:
 def _opening(demo: Demo) -> Iterator[Act]:
     """The study before its first participant: sites, their protocol, the consent form."""
     began = (demo.now - timedelta(days=OPENED_DAYS_AGO)).astimezone(UTC)
-    sponsor = Actor(id="sponsor", role="sponsor")
     version = demo.protocol.version
 
     def act(name: str, kind: str, minutes: int, /, **data: str | bool) -> Act:
         at = began + timedelta(minutes=minutes)
-        return Act(name, None, sponsor, at, kind, at.isoformat().replace("+00:00", "Z"), data)
+        return Act(name, None, SPONSOR, at, kind, at.isoformat().replace("+00:00", "Z"), data)
 
     for site, (name, zone) in SITES.items():
         later = 0 if f"site-opened:{site}" == FIRST else 1

@@ -21,12 +21,17 @@ NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 class Store:
     """Recording and publishing on memory, by a clock that stands."""
 
+    now: datetime = NOW
+
     def __post_init__(self) -> None:
         self.ledger, self.documents = MemoryLedger(), MemoryDocuments()
-        keys = KeyRing(bytes(32), MemoryKeyStore())
+        self.keys = KeyRing(bytes(32), MemoryKeyStore())
         self.hot = HotState(self.ledger, self.documents)
-        self.recording = Recording(self.ledger, keys, self.hot, lambda: NOW)
+        self.recording = Recording(self.ledger, self.keys, self.hot, self.clock)
         self.publishing = Publishing(self.recording, self.documents)
+
+    def clock(self) -> datetime:
+        return self.now
 
 
 @pytest.fixture
