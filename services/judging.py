@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from domain import admit as judge
-from domain.journey.oversight import Corrected
+from domain.journey.oversight import Corrected, IdentityErased
 from domain.journey.referral import Referred
 from domain.kernel import PROVISIONAL, Conclusion, Decision, Event, Proposed, Refusal
 from domain.participant import Participant
@@ -14,6 +14,7 @@ from domain.trial import study as studies
 from domain.trial.study import Trial
 from infra.vault.keyring import KeyRing
 from services.door import Posted
+from services.door.refused import invalid
 from services.drafting import Judged
 from services.sealing import birth_of, has_protected, opened, resealed, sealed
 from services.state import NotFound
@@ -90,6 +91,10 @@ class Judging:
     def _wanted(self, study: str, before: Participant, posted: Posted, terms: Terms) -> Proposed:
         """The posted event as it will be judged: protected values sealed, birth date at hand."""
         body = posted.body
+        if isinstance(body, IdentityErased) and body.scope != ("all",):
+            # One key seals everything of a participant: a part of it cannot be destroyed alone,
+            # and an erasure that did not take place must not be recorded.
+            raise invalid("/data/scope", "only-all")
         birth = birth_of(self._keys, study, before, body)
         if not isinstance(body, Corrected):
             body = sealed(self._keys, study, before.id, body)

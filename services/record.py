@@ -10,7 +10,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from domain import admit as judge
-from domain.kernel import Decision, Proposed, Refusal
+from domain.journey.oversight import IdentityErased
+from domain.kernel import Decision, Proposed, Refusal, Refused
 from domain.participant import Participant
 from domain.trial.study import Trial
 from infra.ledger.ledger import Ledger
@@ -72,6 +73,7 @@ class Recording:
         self.ledger = ledger
         self.hot = hot
         self.clock = clock
+        self._keys = keys
         self._judging = Judging(keys, clock)
         self._repeats = Repeats(ledger, keys)
         self._turns = Turns()
@@ -94,6 +96,17 @@ class Recording:
         names = [group.participant for group in groups]
         if len(set(names)) != len(names):
             raise ValueError("a participant is named by more than one group")
+        try:
+            answers = await self._recorded(study, groups, terms)
+        except Refused as refused:
+            if refused.rule == "erased":
+                await self._erase(study, groups)
+            raise
+        await self._erase(study, groups)
+        return answers
+
+    async def _recorded(self, study: str, groups: Sequence[Group], terms: Terms) -> list[Answer]:
+        names = [group.participant for group in groups]
         for attempt in range(JUDGEMENTS_MAX):
             patient = attempt >= OPTIMISTIC_MAX
             async with self._turns.of(study, [STUDY_STREAM, *names] if patient else names):
@@ -101,6 +114,16 @@ class Recording:
             if answers is not None:
                 return answers
         raise StoreAway("the participant is written to by too many at once")
+
+    async def _erase(self, study: str, groups: Sequence[Group]) -> None:
+        """Destroy the keys of participants whose erasure is recorded.
+
+        A crash before this leaves the key; whoever asks again, having had no answer, gets here
+        again: by the first answer, or by the refusal of a second erasure.
+        """
+        for group in groups:
+            if any(isinstance(posted.body, IdentityErased) for posted in group.posted):
+                await asyncio.to_thread(self._keys.destroy, study, group.participant)
 
     async def record_new(
         self, study: str, posted: Posted, terms: Terms, choose: Callable[[], str]

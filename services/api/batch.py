@@ -87,8 +87,10 @@ class Batch:
                 sure: Sure = asyncio.get_running_loop().create_future()
                 await self._begin(item, sure)
                 await window.put(sure)
-        finally:
+        except Exception:
             await window.put(None)
+            raise
+        await window.put(None)
 
     async def _begin(self, item: Item, sure: Sure) -> None:
         if item.posted is None:

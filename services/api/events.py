@@ -19,7 +19,7 @@ from services.api.replies import answer_reply, json_reply
 from services.api.streams import Answering, items
 from services.auth import Caller
 from services.bootstrap import Cairn
-from services.door import Invalid, Posted
+from services.door import Invalid, Posted, TooLarge
 from services.door.content import ARRAY_MAX_EVENTS, Content, Form, form_of, parsed
 from services.door.refused import invalid
 from services.terms import Terms
@@ -97,7 +97,7 @@ async def post_study_events(request: Request) -> Response:
             return _streamed(request, cairn, caller, study, None)
         terms = asked.terms_of(request, caller)
         if form == "ndjson":
-            read = [item async for item in items(request.receive, _reader(form, study, None))]
+            read = await _few(items(request.receive, _reader(form, study, None)))
             return await atomically(cairn, caller, study, read, terms)
         content = parsed(form, await asked.body_of(request), request.headers.raw)
         if not content.many:
@@ -180,6 +180,16 @@ def _items(content: Content, study: str) -> list[Item]:
         except Invalid as error:
             read.append(Item(index, problem=problem_of(error)))
     return read
+
+
+async def _few(read: AsyncIterator[Item]) -> list[Item]:
+    """As many items as can be recorded at once; TooLarge."""
+    found: list[Item] = []
+    async for item in read:
+        found.append(item)
+        if len(found) > ARRAY_MAX_EVENTS:
+            raise TooLarge(ARRAY_MAX_EVENTS)
+    return found
 
 
 async def _each(read: Iterable[Item]) -> AsyncIterator[Item]:

@@ -198,7 +198,7 @@ VIEWS: dict[str, Schema] = {
         record(
             {
                 **_WHOSE,
-                "why": _words(
+                "task": _words(
                     "today",
                     "overdue",
                     "closing",

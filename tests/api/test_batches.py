@@ -188,6 +188,35 @@ async def test_answers_come_while_the_stream_is_still_open(api: Api) -> None:
         writer.close()
 
 
+async def test_a_sender_that_hangs_up_leaves_what_was_recorded_and_a_server_that_goes_on(
+    api: Api,
+) -> None:
+    head = api.head()
+    token = api.token("administrator")
+    async with listening(api.cairn) as base:
+        for turn in range(3):
+            reader, writer = await asyncio.open_connection(*base)
+            writer.write(
+                f"POST /v1/studies/{STUDY}/events HTTP/1.1\r\nHost: x\r\n"
+                f"Authorization: Bearer {token}\r\nContent-Type: {NDJSON}\r\n"
+                "Transfer-Encoding: chunked\r\n\r\n".encode()
+            )
+            line = lines([of(f"p{turn}", referred())])
+            writer.write(b"%x\r\n%s\r\n" % (len(line), line))
+            await asyncio.wait_for(reader.readuntil(b"}\n"), 10)
+            writer.transport.abort()
+    assert api.head() == head + 3
+    assert (await api.refer("after")).status_code == 201
+
+
+async def test_an_atomic_stream_is_as_large_as_one_append_may_be(api: Api) -> None:
+    head = api.head()
+    content = lines(of(f"p{number}", referred()) for number in range(1_001))
+    answer = await api.post("/events", content=content, media=NDJSON, Prefer="handling=atomic")
+    assert answer.status_code == 413
+    assert api.head() == head
+
+
 async def test_a_sender_that_reads_nothing_until_it_has_sent_everything_is_served(
     api: Api,
 ) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from domain.kernel import Sealed
 from services.receipts import text
 from tests.api.conftest import NOW, STUDY, Api, consented, event, referred
 
@@ -112,6 +113,28 @@ async def test_protected_values_are_sealed_before_they_are_kept(api: Api) -> Non
     assert "xyzzy" not in answer.text.lower()
     stored = api.cairn.ledger.stream(STUDY, "01-004")[0].body
     assert b"xyzzy" not in stored.lower()
+
+
+async def test_an_erasure_destroys_the_key_and_nothing_but_the_whole_is_erased(api: Api) -> None:
+    await api.post(EVENTS, referred(contact={"first_name": "Xyzzy"}, message="Xyzzy asks"))
+    keys = api.cairn.keys
+    stored = api.cairn.hot.participant(STUDY, "01-004").referral.referred[0].body.contact
+    assert isinstance(stored, Sealed)
+    assert keys.unseal(STUDY, "01-004", "referred.contact", stored) == {"first_name": "Xyzzy"}
+    part = {**event("identity-erased", basis="participant-request", scope=["contact"])}
+    answer = await api.post(EVENTS, {**part, "reason": "asked"}, role="privacy-officer")
+    assert (answer.status_code, answer.json()["problems"]) == (
+        422,
+        [{"pointer": "/data/scope", "rule": "only-all"}],
+    )
+    whole = {**event("identity-erased", basis="participant-request", scope=["all"]), "reason": "x"}
+    answer = await api.post(EVENTS, whole, role="privacy-officer")
+    assert answer.status_code == 201, answer.text
+    assert keys.unseal(STUDY, "01-004", "referred.contact", stored) is None
+    again = await api.post(EVENTS, whole, role="privacy-officer")
+    assert (again.status_code, again.json()["rule"]) == (409, "erased")
+    history = (await api.get("/participants/01-004/events")).json()["items"]
+    assert history[0]["data"]["contact"] == {"sealed": stored.sealed, "key": stored.key}
 
 
 async def test_an_array_is_recorded_whole_or_not_at_all(api: Api) -> None:
