@@ -6,6 +6,7 @@
 #   make install     the environment in .venv, and `cairn` in it
 #   make containers  the image, compose and another PostgreSQL: needs a Docker engine
 #   make bench       the append rate, beside that of the event store library's own recorder
+#   make docs        write the generated reference pages anew
 #   make lock        write the lock files anew from pyproject.toml
 #   make clean       remove what this file made; data in .cairn stays
 
@@ -19,7 +20,7 @@ FIND_PYTHON := for python in $(PYTHON) python3 python3.14 python3.13 python3.12 
 	&& { command -v "$$python"; exit; }; done; \
 	echo 'Cairn needs Python 3.11 or later with its venv module: name one with make PYTHON=...' >&2; exit 1
 
-.PHONY: demo test check format lint types imports containers bench install develop lock clean
+.PHONY: demo test check format lint types imports containers bench docs install develop lock clean
 .DELETE_ON_ERROR:
 
 demo: install
@@ -70,6 +71,9 @@ $(VENV)/developed: requirements-dev.lock $(VENV)/installed
 
 COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-emit-index-url --upgrade
+
+docs: develop
+	$(BIN)/python -m services.reference
 
 lock: install
 	$(PIP) install --quiet uv

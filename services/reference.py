@@ -18,7 +18,6 @@ from services.problems import PROBLEMS
 DOCS = Path(__file__).parents[1] / "docs"
 
 _KIND = {Kind.FACT: "fact", Kind.DECISION: "decision", Kind.CONCLUSION: "conclusion"}
-_HIDDEN = {"type"}
 
 
 def pages() -> Mapping[str, str]:
@@ -68,10 +67,12 @@ def _event(cls: type[Event]) -> Iterator[str]:
     yield ""
     schema = cls.model_json_schema()
     required = set(schema.get("required", ()))
+    names = {info.alias or name: name for name, info in cls.model_fields.items()}
     rows = [
-        f"| `{field}`{'' if field in required else '?'} | {_type(prop, schema)}{_mark(cls, field)} |"
+        f"| `{field}`{'' if field in required else '?'} | {_type(prop, schema)}"
+        f"{_mark(cls, names[field])} |"
         for field, prop in schema.get("properties", {}).items()
-        if field not in _HIDDEN
+        if names[field] != "type"
     ]
     if rows:
         yield from ("| field | values |", "|---|---|", *rows, "")

@@ -55,7 +55,9 @@ class Server:
         deadline = time.monotonic() + START_SECONDS_MAX
         while time.monotonic() < deadline:
             if self.process is not None and self.process.poll() is not None:
-                raise AssertionError(f"the server ended with {self.process.returncode}: {self.log()}")
+                raise AssertionError(
+                    f"the server ended with {self.process.returncode}: {self.log()}"
+                )
             with contextlib.suppress(httpx.HTTPError):
                 if httpx.get(f"{self.url}/health/ready", timeout=2).status_code == 200:
                     return

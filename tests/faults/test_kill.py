@@ -57,7 +57,11 @@ def _nothing_lost_or_doubled(server: Server, posters: list[Poster]) -> None:
     with server.client() as client:
         log = whole_log(client)
         assert [event["position"] for event in log] == list(range(1, len(log) + 1))
-        kept = [(event["id"], event["position"]) for event in log if event["source"] == "urn:test:poster"]
+        kept = [
+            (event["id"], event["position"])
+            for event in log
+            if event["source"] == "urn:test:poster"
+        ]
         assert len(kept) == len({event for event, _ in kept}), "an event stands twice"
         acknowledged = {pair for poster in posters for pair in poster.acknowledged.items()}
         assert acknowledged <= set(kept), "an acknowledged event is gone or moved"
