@@ -131,14 +131,14 @@ _CHAPTERS: tuple[tuple[str, Any, Any], ...] = (
 CHAPTERS = tuple(module for _, module, _ in _CHAPTERS)
 """The chapters' modules, each with check, evolve and conclude."""
 
-_CHAPTER_OF: dict[type[Event], tuple[str, Any]] = {
+CHAPTER_OF: dict[type[Event], tuple[str, Any]] = {
     event: (name, module) for name, module, union in _CHAPTERS for event in union.__args__
 }
 
 
 def chapter_of(event: Event) -> Any:
     """The module of the chapter an event belongs to."""
-    return _CHAPTER_OF[type(event)][1]
+    return CHAPTER_OF[type(event)][1]
 
 
 def evolve(participant: Participant, recorded: Recorded) -> Participant:
@@ -160,7 +160,7 @@ def evolve(participant: Participant, recorded: Recorded) -> Participant:
     standing["history"] = history = (*participant.history, recorded)
     if isinstance(body, Corrected | Retracted):
         return replace(participant, **_remembered(effective_history(history)), **standing)
-    name, module = _CHAPTER_OF[type(body)]
+    name, module = CHAPTER_OF[type(body)]
     standing[name] = module.evolve(getattr(participant, name), recorded)
     return replace(participant, **standing)
 
@@ -170,7 +170,7 @@ def _remembered(effective: Iterable[Recorded]) -> dict[str, Any]:
     blank = Participant("")
     chapters: dict[str, Any] = {name: getattr(blank, name) for name, _, _ in _CHAPTERS}
     for recorded in effective:
-        name, module = _CHAPTER_OF[type(recorded.body)]
+        name, module = CHAPTER_OF[type(recorded.body)]
         chapters[name] = module.evolve(chapters[name], recorded)
     return chapters
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from domain import catalogue
 from domain.kernel import Event, Kind
-from domain.participant import chapter_of
+from domain.participant import CHAPTER_OF
 from domain.refusals import IMPOSSIBLE, REFUSED
 from services.problems import PROBLEMS
 
@@ -54,8 +54,7 @@ def _events() -> Iterator[str]:
 
 
 def _chapter(cls: type[Event]) -> str:
-    module = chapter_of(cls.model_construct())
-    return str(module.__name__).rsplit(".", maxsplit=1)[-1]
+    return CHAPTER_OF[cls][0]
 
 
 def _event(cls: type[Event]) -> Iterator[str]:

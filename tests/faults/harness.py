@@ -1,4 +1,4 @@
-"""A server that is killed at random while clients post to it, and the bookkeeping to judge it by."""
+"""A server that is killed at random while clients post to it, and the books to judge it by."""
 
 import contextlib
 import os

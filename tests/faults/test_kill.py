@@ -1,4 +1,4 @@
-"""`kill -9` of the server and of PostgreSQL under eight parallel posters loses and doubles nothing."""
+"""`kill -9` of the server and of PostgreSQL under parallel posters loses and doubles nothing."""
 
 import os
 import random
