@@ -219,11 +219,15 @@ class Study:
         now: datetime | None = None,
         strict: bool = False,
         historical: bool = False,
+        birth: str | None = None,
     ) -> tuple[Recorded, ...]:
         """Events of one participant, all or nothing; what was recorded, in order."""
         before = self.participants.get(who) or Participant(who)
         moment = now or max(self._now(one) for one in saids)
-        proposed = [replace(_proposed(one, who, moment), historical=historical) for one in saids]
+        born = When.parse(birth) if birth else None
+        proposed = [
+            replace(_proposed(one, who, moment), historical=historical, birth=born) for one in saids
+        ]
         return self._record(judge.admit(self.trial, before, proposed, strict=strict).events)
 
     def tick(self, at: str, who: str = WHO) -> tuple[Recorded, ...]:

@@ -84,6 +84,7 @@ class Trial:
         read = (
             self.protocols,
             self.activated,
+            self.sites,
             participant.consent,
             participant.referral,
             participant.oversight,

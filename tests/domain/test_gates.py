@@ -4,6 +4,7 @@ from datetime import datetime
 
 import pytest
 
+from domain.kernel import Impossible
 from tests.specs import (
     Said,
     Study,
@@ -549,6 +550,21 @@ def test_a_visit_lies_before_death_or_on_its_day(at: str, possible: bool) -> Non
         outcome.recorded_as_said()
     else:
         outcome.impossible("after-death")
+
+
+@pytest.mark.parametrize(
+    ("at", "possible"),
+    [("1990-05-03", False), ("1990-05-04", True), ("1990", True), ("1989", False)],
+)
+def test_nothing_happens_before_birth(at: str, possible: bool) -> None:
+    study = Study()
+    given(referred, study=study)
+    story = visit("UNS", at)
+    if possible:
+        study.post(story, birth="1990-05-04")
+    else:
+        with pytest.raises(Impossible, match="birth"):
+            study.post(story, birth="1990-05-04")
 
 
 def test_a_correction_cannot_make_the_history_impossible() -> None:
