@@ -1,7 +1,10 @@
 """A ledger for dry runs: what another ledger has, with appends on top that only memory keeps."""
 
+import threading
+from bisect import bisect_right
 from datetime import datetime
 
+from infra.ledger.envelope import instant_text
 from infra.ledger.ledger import PARTICIPANTS_PAGE, Deaf, Ledger, Wake
 from infra.ledger.markers import filled, judged_on, leaf
 from infra.ledger.types import (
@@ -28,6 +31,8 @@ class _Top:
         last = base.read(study, self.start - 1, 1) if self.start else []
         self.recorded_at = _recorded_at(last[0]) if last else ""
         self.events: list[Stored] = []
+        self.times: list[str] = []
+        """When each of the events was recorded."""
         self.streams: dict[str, list[Stored]] = {}
         self.ids: dict[tuple[str, str], Found] = {}
         self.heads: dict[str, Stored | None] = {}
@@ -60,16 +65,15 @@ class _Top:
         on_study = append.study_version
         if on_study is not None and on_study != self.version_of(STUDY_STREAM):
             return Conflict(STUDY_STREAM, self.version_of(STUDY_STREAM))
-        begun: set[str] = set()
+        versions: dict[str, int] = {}
         for draft in append.drafts:
-            head = self.head_of(draft.stream)
-            if draft.stream in begun:
-                continue
-            begun.add(draft.stream)
-            on = judged_on(draft.template.decode())
-            stands = self.version_of(draft.stream)
-            if draft.version != stands + 1 or (on and head and on != head.hash):
+            head, stands = self.head_of(draft.stream), self.version_of(draft.stream)
+            begun = draft.stream in versions
+            on = None if begun else judged_on(draft.template.decode())
+            version = versions.get(draft.stream, stands)
+            if draft.version != version + 1 or (on and head and on != head.hash):
                 return Conflict(draft.stream, stands)
+            versions[draft.stream] = draft.version
         return None
 
     def enter(self, draft: Draft, first: int) -> Stored:
@@ -80,6 +84,7 @@ class _Top:
         body, position = text.encode(), self.start + len(self.events) + 1
         stored = Stored(position, draft.stream, draft.version, draft.topic, body, leaf(body))
         self.events.append(stored)
+        self.times.append(self.recorded_at)
         self.streams.setdefault(draft.stream, []).append(stored)
         self.heads[draft.stream] = stored
         if draft.event_id is not None:
@@ -91,12 +96,14 @@ class _Top:
 class RehearsedLedger(Ledger):
     """Reads through to a ledger as it stood at the first use; keeps appends to itself.
 
-    For one process and one thread at a time. Closing it leaves the ledger below open.
+    Closing it leaves the ledger below open.
     """
 
     def __init__(self, base: Ledger) -> None:
         self._base = base
         self._tops: dict[str, _Top] = {}
+        self._wakes: list[Wake] = []
+        self._lock = threading.RLock()
 
     async def append(self, study: str, append: Append) -> Outcome:
         """Append all of it or nothing, in memory."""
@@ -105,12 +112,16 @@ class RehearsedLedger(Ledger):
     def append_now(self, study: str, append: Append) -> Outcome:
         """Append all of it or nothing, in memory."""
         bounded(append)
-        top = self._top(study)
-        refused = top.refused(append)
-        if refused is not None:
-            return refused
-        first = top.start + len(top.events) + 1
-        return Appended(tuple(top.enter(draft, first) for draft in append.drafts))
+        with self._lock:
+            top = self._top(study)
+            refused = top.refused(append)
+            if refused is not None:
+                return refused
+            first = top.start + len(top.events) + 1
+            appended = Appended(tuple(top.enter(draft, first) for draft in append.drafts))
+        for wake in list(self._wakes):
+            wake(study)
+        return appended
 
     def find(self, study: str, source: str, event_id: str) -> Found | None:
         """Where the event of a (source, id) stands, or None."""
@@ -158,22 +169,28 @@ class RehearsedLedger(Ledger):
         return sorted({*below, *added})[:limit]
 
     def position_at(self, study: str, instant: datetime) -> int:
-        """The last position recorded at or before an instant in the ledger below."""
-        return self._base.position_at(study, instant)
+        """The last position recorded at or before an instant; 0 when there is none."""
+        top = self._top(study)
+        above = bisect_right(top.times, instant_text(instant))
+        if above:
+            return top.start + above
+        return min(self._base.position_at(study, instant), top.start)
 
     def listen(self, wake: Wake) -> Deaf:
-        """Nobody else reads a rehearsal: there is nobody to wake."""
-        del wake
-        return lambda: None
+        """Be woken when events are appended to the rehearsal."""
+        self._wakes.append(wake)
+        return lambda: self._wakes.remove(wake)
 
     def close(self) -> None:
         """Forget what was appended."""
         self._tops.clear()
+        self._wakes.clear()
 
     def _top(self, study: str) -> _Top:
-        if study not in self._tops:
-            self._tops[study] = _Top(self._base, study)
-        return self._tops[study]
+        with self._lock:
+            if study not in self._tops:
+                self._tops[study] = _Top(self._base, study)
+            return self._tops[study]
 
 
 def _recorded_at(stored: Stored) -> str:

@@ -1,4 +1,4 @@
-"""One contract, two ledgers: in memory and in PostgreSQL."""
+"""One contract, three ledgers: in memory, in PostgreSQL, and a rehearsal on top of another."""
 
 import asyncio
 import hashlib
@@ -13,6 +13,7 @@ from infra.ledger.ledger import Ledger
 from infra.ledger.markers import position_blank, previous_blank, time_blank
 from infra.ledger.memory import MemoryLedger
 from infra.ledger.postgres import PostgresLedger
+from infra.ledger.rehearsed import RehearsedLedger
 from infra.ledger.types import (
     APPEND_EVENTS_MAX,
     STUDY_STREAM,
@@ -28,10 +29,12 @@ from infra.ledger.types import (
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
-@pytest.fixture(params=["memory", "postgres"])
+@pytest.fixture(params=["memory", "rehearsed", "postgres"])
 def ledger(request: pytest.FixtureRequest) -> Iterator[Ledger]:
     if request.param == "memory":
         made: Ledger = MemoryLedger()
+    elif request.param == "rehearsed":
+        made = RehearsedLedger(MemoryLedger())
     else:
         made = PostgresLedger(request.getfixturevalue("pool"))
     yield made
