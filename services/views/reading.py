@@ -23,7 +23,7 @@ from services.state import HotState, NotFound
 from services.views import figures, work
 from services.views.asked import Lagging, Page, Place, Query, cursor_of
 from services.views.lists import LISTS, Asking, Entry, Listing
-from services.views.participants import SHAPES
+from services.views.participants import SHAPES, answer, stale
 from services.views.past import Cut, Past
 
 WAIT_SECONDS = 5.0
@@ -66,9 +66,15 @@ class Views:
             found = self._past.participant(trial, name, cut)
             if found is None:
                 raise NotFound("participant")
-            return {**SHAPES[view](trial, found, on), "position": cut.position}
-        trial, found, position = self._past.present(study, name)
-        return {**SHAPES[view](trial, found, on), "position": position}
+            return {**answer(view, trial, found, on), "position": cut.position}
+        trial, present, position = self._past.present(study, name)
+        try:
+            return {**answer(view, trial, present, on), "position": position}
+        except Exception:
+            kept = self._kept(study, name, view, on)
+            if kept is None:
+                raise
+            return kept
 
     def study(self, study: str, view: str, query: Query) -> Page:
         """A part of one of the study's lists (STUDY_VIEWS).
@@ -182,6 +188,17 @@ class Views:
             yield from work.of_visits(schedule.rows(trial, participant), on)
             yield from work.of_clocks(safety.rows(trial, participant), on)
             yield from work.of_summaries(enrolment.rows(trial, participant), on)
+
+    def _kept(self, study: str, name: str, view: str, on: When) -> dict[str, Any] | None:
+        """What the table still has of a participant whose events cannot be projected."""
+        of_view = SHAPES[view][0].name
+        with self._tables.reading(study, [of_view]) as reading:
+            rows: list[Any] = list(reading.rows(of_view, "of_participant", participant=name))
+            since = reading.stale(of_view, [name]).get(name)
+            trial = self._trial_at(study, reading.position)
+        if not rows:
+            return None
+        return {**stale(view, trial, name, rows, since, on), "position": reading.position}
 
     # --- positions --------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from domain.time import When
 from projections import deviations, eligibility, enrolment, safety, schedule
 from projections.catalogue import VIEWS
 from projections.view import View, state_at, timeline
-from services.views.participants import SHAPES
+from services.views.participants import answer
 from tests import specs
 from tests.specs import Said, Study
 
@@ -30,7 +30,7 @@ def rows(view: View, study: Study) -> dict[str, Any]:
 
 
 def shown(view: str, study: Study, on: str) -> Any:
-    return SHAPES[view](study.trial, study.participant(), When.parse(on))
+    return answer(view, study.trial, study.participant(), When.parse(on))
 
 
 # --- enrolment ------------------------------------------------------------------------------------
