@@ -119,7 +119,7 @@ def _summed(
 ) -> Result:
     """A result on the sum of all courses that count."""
     evidence = [one.course.evidence for one in counted if truth != TRUE or one.matches == TRUE]
-    if truth == FALSE:
+    if truth != TRUE:
         evidence.append(record.evidence)
     details = tuple(
         need

@@ -81,7 +81,8 @@ def history(rule: History) -> Compiled:
         window, record = resolve(facts), completeness(facts, rule.complete_when)
         span = window.span
         if span is None:
-            return unresolved(nothing, window, record.needs)
+            known = any(_is_meant(item, rule) for item in items_of(facts))
+            return unresolved(nothing, window, () if known else record.needs, record.needs)
         judged = [
             _judged(item, rule, span) for item in items_of(facts) if _is_meant(item, rule)
         ]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from domain.clinical.interval import FALSE, TRUE, UNKNOWN, Truth
 from domain.eligibility.courses import Course, Filter, courses
 from domain.eligibility.facts import Days, Facts, Span, days_between, shown
-from domain.eligibility.logic import Needs, Result, merged, opposite
+from domain.eligibility.logic import SEPARATOR, Needs, Result, merged, opposite
 from domain.eligibility.observing import Compiled, unresolved
 from domain.eligibility.rules import (
     MedicationChanged,
@@ -52,11 +52,11 @@ class Completeness(NamedTuple):
 def completeness(facts: Facts, complete_when: str | None) -> Completeness:
     """Whether what is not recorded did not happen."""
     if complete_when is None:
-        return Completeness(complete=True)
+        return Completeness(True)
     answer = facts.answer(complete_when)
     if answer.truth == TRUE:
-        return Completeness(complete=True, evidence=answer.evidence)
-    return Completeness(complete=False, needs=(complete_when,))
+        return Completeness(True, answer.evidence)
+    return Completeness(False, answer.evidence, (complete_when,))
 
 
 def exists(
@@ -64,19 +64,20 @@ def exists(
 ) -> Result:
     """Whether any of them fits: known as soon as one does, denied only by a complete record."""
     truth = max((one.truth for one in judged), default=FALSE)
-    if truth == FALSE and not record.complete:
-        truth = UNKNOWN
     deciding = [one for one in judged if one.truth == truth]
     evidence = [one.evidence for one in deciding]
-    if truth == FALSE:
+    if truth != TRUE:
         evidence.append(record.evidence)
+    if truth == FALSE and not record.complete:
+        truth = UNKNOWN
     open_needs = tuple(need for one in judged if one.truth == UNKNOWN for need in one.needs)
     for_false = (*open_needs, *record.needs)
 
     def words() -> str:
-        if deciding:
-            return "; ".join(one.words() for one in deciding)
-        return nothing if truth == FALSE else f"{nothing} that is recorded; the history is open"
+        found = [one.words() for one in deciding] or [nothing]
+        if truth != TRUE and not record.complete:
+            found.append("the history is not said to be complete")
+        return SEPARATOR.join(found)
 
     return Result(
         truth,
@@ -96,7 +97,8 @@ def _existential(rule: Medicines, resolve: Resolver, judge: Judge, nothing: str)
         window, record = resolve(facts), completeness(facts, rule.complete_when)
         span = window.span
         if span is None:
-            return unresolved(nothing, window, record.needs)
+            known = any(filter_.matches(course)[0] != FALSE for course in courses(facts))
+            return unresolved(nothing, window, () if known else record.needs, record.needs)
         judged = []
         for course in courses(facts):
             matches, needs = filter_.matches(course)

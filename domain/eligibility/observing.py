@@ -41,16 +41,17 @@ def result_in_words(body: "ObservationRecorded") -> str:
     return " ".join(part for part in parts if part)
 
 
-def unresolved(name: str, window: Resolved, needs: Needs) -> Result:
-    """A rule whose window has no days yet."""
-    missing = (*window.missing, *needs)
+def unresolved(
+    name: str, window: Resolved, for_true: Needs, for_false: Needs | None = None
+) -> Result:
+    """A rule whose window has no days yet; beside its anchor it may need further facts."""
     asked = ", ".join(window.missing)
     return Result(
         UNKNOWN,
         window.evidence,
         lambda: f"{name}: the window is not known yet (missing: {asked})",
-        missing,
-        missing,
+        (*window.missing, *for_true),
+        (*window.missing, *(for_true if for_false is None else for_false)),
     )
 
 

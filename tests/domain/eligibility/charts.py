@@ -9,13 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import cache
+from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from domain import catalogue
 from domain.clinical.age import AgeAtScreening, age_at
-from domain.eligibility.evaluate import Outcome, Verdict, verdict_under
+from domain.eligibility.evaluate import (
+    Outcome,
+    Verdict,
+    outcome_of,
+    ready_for,
+    verdict_under,
+)
+from domain.eligibility.facts import Facts
 from domain.kernel import Actor, Recorded, Sealed
 from domain.participant import Participant, evolve
 from domain.time import When
@@ -38,6 +45,7 @@ class Fact:
     at: str
     data: dict[str, Any]
 
+    @cached_property
     def body(self) -> Any:
         cls = catalogue.PARTICIPANT[self.type]
         return cls.model_validate(self.data, context={"stored": True})
@@ -228,7 +236,7 @@ def folded(lines: dict[int, Fact]) -> Participant:
     for version, (position, one) in enumerate(lines.items(), start=1):
         when = When.parse(one.at)
         recorded = Recorded(
-            one.body(), position, version, when, when.latest(), Actor(id="a", role="coordinator")
+            one.body, position, version, when, when.latest(), Actor(id="a", role="coordinator")
         )
         participant = evolve(participant, recorded)
     return participant
@@ -243,8 +251,15 @@ def outcome(
     criterion: str, *facts: Fact | Iterable[Fact], protocol: Protocol | None = None
 ) -> Outcome:
     """What one criterion says of a chart."""
-    told = verdict(*facts, protocol=protocol).outcomes
-    return next(one for one in told if one.criterion == criterion)
+    return judged(criterion, chart(*facts), protocol or lk_23_01())
+
+
+def judged(criterion: str, participant: Participant, protocol: Protocol) -> Outcome:
+    """What one criterion of a protocol says of a participant."""
+    ready = ready_for(protocol)
+    facts = Facts(participant, NEW_YORK, ready.readers, ready.dosing_visit)
+    prepared = next(one for one in ready.criteria if one.criterion.id == criterion)
+    return outcome_of(prepared, facts, protocol.version)
 
 
 def without(*types_and_words: str) -> tuple[Fact, ...]:
@@ -256,9 +271,3 @@ def without(*types_and_words: str) -> tuple[Fact, ...]:
         if not gone & words:
             kept.append(one)
     return tuple(kept)
-
-
-@cache
-def texts() -> dict[str, str]:
-    """Criterion -> its wording."""
-    return {one.id: one.text for one in lk_23_01().criteria}

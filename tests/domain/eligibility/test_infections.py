@@ -179,7 +179,7 @@ NO = (said("breast-feeding", False), said("pregnancy-intended", False))
     intersex | yes     | -     |       | passed  | yes        |  | by organs not by label
     intersex | yes     | +     |       | failed  | yes        |  | by organs not by label positive
     male     | yes     | -     |       | passed  | yes        |  | a man who may become pregnant
-    male     | yes     |       |       | unknown | yes        | hcg-urine | a man who may be pregnant
+    male     | yes     |       |       | unknown | yes        | hcg-urine | a man not tested
     unknown  | yes     | +     |       | failed  | yes        |  | whatever the sex
     """
 )

@@ -1,0 +1,379 @@
+"""Laws of evaluation, on random charts: what learning may change, and what outcomes rest on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
+
+from domain.clinical.interval import FALSE, TRUE, UNKNOWN
+from domain.eligibility.compiling import compiled
+from domain.eligibility.evaluate import Outcome, Verdict, verdict_under
+from domain.eligibility.facts import Facts
+from domain.eligibility.logic import Result
+from domain.eligibility.rules import Rule
+from tests.domain.eligibility.charts import (
+    ACR,
+    EMPTY_HANDED,
+    NEW_YORK,
+    SLEDAI,
+    SLICC,
+    Fact,
+    booked,
+    chart,
+    consented,
+    eligible,
+    fact,
+    folded,
+    history,
+    judged,
+    lab,
+    person,
+    said,
+    screened,
+    steroid,
+    took,
+    withdrew,
+)
+from tests.specs import lk_23_01
+
+BASE = (screened(), booked(), person(bearing=True))
+"""Anchors and the person: facts that move windows are not part of the random charts."""
+
+quick = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+# --- random facts ---------------------------------------------------------------------------------
+
+
+def _one_of(text: str) -> st.SearchStrategy[str]:
+    return st.sampled_from(text.split())
+
+
+_day = _one_of(
+    "2026-05-22 2026-08-30 2026-08-31 2026-09 2026-10-20 2026-11 2026-11-22 2026-11-23"
+    " 2026-11-25 2026-12-02 2026-12-13 2026-12-14 2026-12-20"
+)
+_start = _one_of(
+    "2019 2024-03-01 2025-12-15 2026-08-31 2026-09 2026-09-14 2026-10-05 2026-11-10"
+)
+_end = st.sampled_from([None, "2026-10", "2026-11-01", "2026-11-23", "2026-12-20"])
+_reads = st.sampled_from(["positive", "negative", "indeterminate"])
+_presence = st.sampled_from([None, "SLE", "asthma"])
+
+
+def _components(code: str, items: tuple[str, ...]) -> st.SearchStrategy[Fact]:
+    each = st.sampled_from(["present", "absent", "unknown"])
+    components = st.dictionaries(st.sampled_from(items), each, min_size=1, max_size=8)
+    return st.builds(
+        lambda found, on: fact("observation-recorded", on, code=code, components=found),
+        components,
+        _day,
+    )
+
+
+_findings = st.builds(
+    lambda code, reads, on: lab(code, reads=reads, on=on),
+    _one_of(
+        "anti-dsdna hbsag anti-hbc hbv-dna anti-hcv hcv-rna hiv hiv-confirmatory igra"
+        " hcg-urine hcg-serum"
+    ),
+    _reads,
+    _day,
+)
+_numbers = st.one_of(
+    st.builds(
+        lambda value, on: lab("ana-titre", value, on=on),
+        st.sampled_from(["1:40", "1:160", ">1:80", "<1:80", "1:640"]),
+        _day,
+    ),
+    st.builds(
+        lambda value, on: lab("creatinine", value, "mg/dL", on=on),
+        st.sampled_from(["0.7", "2.05", "2.1", "4.4", ">1.5"]),
+        _day,
+    ),
+    st.builds(
+        lambda value, on: lab("weight", value, "kg", on=on), st.sampled_from(["55", "72"]), _day
+    ),
+)
+_medicines = st.one_of(
+    st.builds(
+        lambda classes, start, end, indication: took(
+            f"X-{'-'.join(classes)}",
+            classes,
+            start,
+            end,
+            indication=indication,
+            half_life_days="12",
+        ),
+        st.lists(
+            _one_of(
+                "antimalarial immunosuppressant biologic investigational msc-therapy cell-therapy"
+            ),
+            min_size=1,
+            max_size=2,
+            unique=True,
+        ),
+        _start,
+        _end,
+        _presence,
+    ),
+    st.builds(
+        lambda mg, start, end, indication, route: steroid(
+            mg, start, end, indication=indication, route=route, record=f"P{mg}"
+        ),
+        st.sampled_from(["5", "27.5", "36", "90"]),
+        _start,
+        _end,
+        _presence,
+        st.sampled_from(["oral", "topical", None]),
+    ),
+)
+_histories = st.builds(
+    lambda category, start, end, treated, planned: history(
+        category,
+        f"H-{category}",
+        started_on=start,
+        ended_on=end,
+        adequately_treated=treated,
+        planned=planned,
+    ),
+    st.sampled_from(["cancer", "dialysis", "major-surgery", "infection"]),
+    _start,
+    _end,
+    st.sampled_from([None, True, False]),
+    st.sampled_from([None, True]),
+)
+_answers = st.builds(
+    said,
+    _one_of(
+        "able-to-follow-visits agrees-contraception medication-history-taken"
+        " medical-history-taken active-tuberculosis-ruled-out " + " ".join(EMPTY_HANDED)
+    ),
+    st.booleans(),
+    _day,
+)
+_facts = st.one_of(
+    _findings,
+    _numbers,
+    _medicines,
+    _histories,
+    _answers,
+    st.just(consented()),
+    st.just(withdrew("visits")),
+    st.sampled_from(eligible[5:]),
+    _components("acr-1997", ACR),
+    _components("slicc-2012", SLICC),
+    _components("sledai-2k", SLEDAI),
+)
+_charts = st.lists(_facts, max_size=30, unique_by=repr)
+
+
+def _verdict(lines: dict[int, Fact]) -> Verdict:
+    return verdict_under(lk_23_01(), folded(lines), NEW_YORK)
+
+
+def _only(criterion: str, lines: dict[int, Fact]) -> Outcome:
+    return judged(criterion, folded(lines), lk_23_01())
+
+
+def _numbered(facts: list[Fact]) -> dict[int, Fact]:
+    return dict(enumerate((*BASE, *facts), start=1))
+
+
+def _told(verdict: Verdict) -> dict[str, Outcome]:
+    return {one.criterion: one for one in verdict.outcomes}
+
+
+# --- laws of the facts ----------------------------------------------------------------------------
+
+
+@quick
+@given(_charts, _facts)
+def test_what_a_new_fact_changes_it_changes_by_its_own_content(
+    facts: list[Fact], new: Fact
+) -> None:
+    lines = _numbered(facts)
+    position = len(lines) + 1
+    before, after = _told(_verdict(lines)), _told(_verdict({**lines, position: new}))
+    for criterion, told in after.items():
+        if told.outcome != before[criterion].outcome:
+            assert position in told.evidence, (criterion, before[criterion], told)
+
+
+@quick
+@given(_charts)
+def test_the_cited_facts_alone_say_the_same(facts: list[Fact]) -> None:
+    lines = _numbered(facts)
+    for criterion, told in _told(_verdict(lines)).items():
+        cited = {position: lines[position] for position in told.evidence}
+        again = _only(criterion, cited)
+        assert again.outcome == told.outcome, (told, again)
+
+
+@quick
+@given(_charts)
+def test_without_the_cited_facts_nothing_of_them_is_known(facts: list[Fact]) -> None:
+    lines = _numbered(facts)
+    for criterion, told in _told(_verdict(lines)).items():
+        if told.outcome == "unknown":
+            continue
+        rest = {at: one for at, one in lines.items() if at not in told.evidence}
+        again = _only(criterion, rest)
+        # What is decided still is decided by other facts: an older result, another way to meet it.
+        assert again.outcome == "unknown" or not set(again.evidence) & set(told.evidence)
+
+
+def test_in_a_chart_with_one_fact_for_each_need_deleting_the_evidence_opens_the_outcome() -> None:
+    lines = dict(enumerate(eligible, start=1))
+    for criterion, told in _told(_verdict(lines)).items():
+        rest = {at: one for at, one in lines.items() if at not in told.evidence}
+        assert _only(criterion, rest).outcome == "unknown"
+
+
+@quick
+@given(_charts, st.randoms())
+def test_the_order_of_arrival_changes_nothing(facts: list[Fact], random: Any) -> None:
+    lines = list(_numbered(facts).items())
+    random.shuffle(lines)
+    shuffled = {position: one for position, (_, one) in enumerate(lines, start=1)}
+    before, after = _verdict(_numbered(facts)), _verdict(shuffled)
+    assert before.digest() == after.digest()
+    moved = {old: new for new, (old, _) in enumerate(lines, start=1)}
+    for one, other in zip(before.outcomes, after.outcomes, strict=True):
+        assert tuple(sorted(moved[at] for at in one.evidence)) == other.evidence
+        assert (one.missing, one.near_threshold) == (other.missing, other.near_threshold)
+
+
+_TAKEN = {at for at, one in enumerate(eligible) if one.type == "medication-recorded"}
+
+
+@quick
+@given(st.sets(st.integers(0, len(eligible) - 1)))
+def test_following_the_missing_list_lets_somebody_pass(gone: set[int]) -> None:
+    kept = [one for at, one in enumerate(eligible) if at not in gone - _TAKEN]
+    for criterion in _told(_verdict(dict(enumerate(kept, start=1)))):
+        facts = list(kept)
+        for _ in range(4):
+            told = _only(criterion, dict(enumerate(facts, start=1)))
+            assert told.outcome != "failed"
+            if told.outcome == "passed":
+                break
+            assert told.missing
+            facts += _answering(told.missing)
+        assert told.outcome == "passed", told
+
+
+@quick
+@given(st.sets(st.integers(0, len(eligible) - 1)), st.data())
+def test_no_shorter_list_would_do(gone: set[int], data: Any) -> None:
+    kept = [one for at, one in enumerate(eligible) if at not in gone - _TAKEN]
+    lines = dict(enumerate(kept, start=1))
+    for criterion, told in _told(_verdict(lines)).items():
+        if len(told.missing) < 2:
+            continue
+        spared = data.draw(st.sampled_from(told.missing))
+        some = _answering(tuple(one for one in told.missing if one != spared))
+        after = {**lines, **dict(enumerate(some, start=len(lines) + 1))}
+        assert _only(criterion, after).outcome == "unknown"
+
+
+def _answering(missing: tuple[str, ...]) -> list[Fact]:
+    known: dict[str, Fact] = {
+        "screening-visit": screened(),
+        "planned-day-0": booked(),
+        "consent": consented(),
+        "birth-date": person(bearing=True),
+        "sex": person(bearing=True),
+        "childbearing-potential": person(bearing=True),
+        "egfr": lab("egfr", "88", "mL/min/{1.73_m2}"),
+        "hcg-urine": lab("hcg-urine", reads="negative"),
+    }
+    for one in eligible:
+        word = one.data.get("code") or one.data.get("statement")
+        if word:
+            known[word] = one
+    return [known[word] for word in missing]
+
+
+# --- laws of the logic ----------------------------------------------------------------------------
+
+_STATEMENTS = EMPTY_HANDED[:5]
+_leaves = st.builds(
+    lambda name, answer: {"rule": "attested", "statement": name, "answer": answer},
+    st.sampled_from(_STATEMENTS),
+    st.booleans(),
+)
+
+
+def _branches(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    several = st.lists(inner, min_size=1, max_size=4)
+    return st.one_of(
+        st.builds(lambda of: {"rule": "all", "of": of}, several),
+        st.builds(lambda of: {"rule": "any", "of": of}, several),
+        st.builds(lambda of: {"rule": "not", "of": of}, inner),
+        st.builds(
+            lambda count, of: {"rule": "at-least", "count": count, "of": of},
+            st.integers(1, 4),
+            several,
+        ),
+        st.builds(lambda yes, no: {"rule": "decided", "yes": yes, "no": no}, inner, inner),
+    )
+
+
+_rules = st.recursive(_leaves, _branches, max_leaves=12)
+_answered = st.dictionaries(st.sampled_from(_STATEMENTS), st.booleans())
+_RULES: TypeAdapter[Any] = TypeAdapter(Rule)
+
+
+def _says(rule: dict[str, Any], answers: dict[str, bool]) -> Result:
+    facts = chart([said(name, answer) for name, answer in sorted(answers.items())])
+    function = compiled(_RULES.validate_python(rule), lk_23_01())
+    return function(Facts(facts, NEW_YORK, {}, None))
+
+
+def _not(rule: Any) -> dict[str, Any]:
+    return {"rule": "not", "of": rule}
+
+
+@quick
+@given(st.lists(_rules, min_size=1, max_size=4), _answered)
+def test_de_morgan(members: list[Any], answers: dict[str, bool]) -> None:
+    for one, other in (("all", "any"), ("any", "all")):
+        left = _says(_not({"rule": one, "of": members}), answers)
+        right = _says({"rule": other, "of": [_not(member) for member in members]}, answers)
+        assert left.truth == right.truth
+        assert left.evidence == right.evidence
+        assert (left.for_true, left.for_false) == (right.for_true, right.for_false)
+
+
+@quick
+@given(_rules, _answered)
+def test_twice_not_is_the_rule_itself(rule: Any, answers: dict[str, bool]) -> None:
+    once, thrice = _says(rule, answers), _says(_not(_not(rule)), answers)
+    assert (once.truth, once.evidence) == (thrice.truth, thrice.evidence)
+
+
+@quick
+@given(st.lists(_rules, min_size=1, max_size=4), _answered)
+def test_at_least_lies_between_any_and_all(members: list[Any], answers: dict[str, bool]) -> None:
+    def least(count: int) -> int:
+        return _says({"rule": "at-least", "count": count, "of": members}, answers).truth
+
+    assert least(1) == _says({"rule": "any", "of": members}, answers).truth
+    assert least(len(members)) == _says({"rule": "all", "of": members}, answers).truth
+    counts = [least(count) for count in range(1, len(members) + 1)]
+    assert counts == sorted(counts, reverse=True)
+
+
+@quick
+@given(_rules, _answered, st.data())
+def test_answers_never_turn_what_is_known(rule: Any, answers: dict[str, bool], data: Any) -> None:
+    """In logic of facts alone (without a decision table, which may be decided either way first)."""
+    if "decided" in str(rule):
+        return
+    more = {name: data.draw(st.booleans()) for name in _STATEMENTS if name not in answers}
+    before, after = _says(rule, answers).truth, _says(rule, {**answers, **more}).truth
+    assert before in (UNKNOWN, after)
+    assert after in (TRUE, FALSE) or "unknown" in str(rule)
