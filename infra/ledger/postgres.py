@@ -13,7 +13,7 @@ from infra.ledger.ledger import PARTICIPANTS_PAGE, Deaf, Ledger, Wake
 from infra.ledger.notices import Notices
 from infra.ledger.types import Append, Found, Outcome, StoreAway, Stored, bounded
 from infra.ledger.writer import Waiting, Writer
-from infra.postgres.pool import Pool, borrowed, connect, conninfo_of
+from infra.postgres.pool import Pool, connect, conninfo_of, reading
 from infra.postgres.statements import load
 
 SQL = load("ledger")
@@ -120,5 +120,5 @@ class PostgresLedger(Ledger):
 
     def _rows(self, name: str, **values: Any) -> list[tuple[Any, ...]]:
         statement: LiteralString = SQL[name]
-        with borrowed(self._pool) as connection:
+        with reading(self._pool) as connection:
             return connection.execute(statement, values, binary=True).fetchall()

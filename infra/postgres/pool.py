@@ -12,7 +12,7 @@ import psycopg
 from psycopg import Connection
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from infra.ledger.types import StoreAway
+from infra.ledger.types import StoreAway, StoreFull
 
 ROLE = "cairn_app"
 POOL_CONNECTIONS = 8
@@ -62,13 +62,29 @@ def conninfo_of(pool: Pool) -> str:
 def borrowed(pool: Pool) -> Iterator[Connection[tuple[Any, ...]]]:
     """A connection of the pool, in a transaction that commits at the end.
 
-    Raises StoreAway instead of the driver's many ways to say that the store does not answer.
+    Raises StoreAway instead of the driver's many ways to say that the store does not answer, and
+    StoreFull when its disk is full.
     """
     try:
         with pool.connection() as connection:
             yield connection
+    except psycopg.errors.DiskFull as error:
+        raise StoreFull("the store's disk is full") from error
     except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:
         raise StoreAway("the store does not answer") from error
+
+
+@contextmanager
+def reading(pool: Pool) -> Iterator[Connection[tuple[Any, ...]]]:
+    """A connection of the pool for one statement: it is not wrapped in a transaction, which would
+    cost two more round trips. Raises StoreAway."""
+    with borrowed(pool) as connection:
+        connection.autocommit = True
+        try:
+            yield connection
+        finally:
+            if not connection.closed:
+                connection.autocommit = False
 
 
 def connect(conninfo: str) -> Connection[tuple[Any, ...]]:
