@@ -1,0 +1,189 @@
+"""The auditor's replay: state before and after every version, what changed and why."""
+
+import asyncio
+from collections.abc import Iterable
+from copy import deepcopy
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from domain.canonical import canonical
+from domain.kernel import Actor
+from domain.stage import stage
+from services.demo.cohort import register
+from services.door import posted
+from services.record import Terms
+from services.replay import Change, Replay, replay, replay_all
+from services.replay_text import story, text
+from services.state import NotFound, recorded
+from tests.imports.conftest import Store
+from tests.imports.test_demo import STUDY, begun
+
+
+@pytest.fixture(scope="module")
+def store() -> Store:
+    """The demonstration's cohort: long histories with corrections and conclusions."""
+    made = Store()
+    register(made)  # type: ignore[arg-type]
+    begun(made)
+    return made
+
+
+@pytest.fixture(scope="module")
+def versions(store: Store) -> list[Replay]:
+    """Every version of the participant who completed."""
+    return list(replay_all(store.hot, STUDY, "01-001"))
+
+
+def of_type(versions: list[Replay], kind: str) -> Replay:
+    return next(one for one in versions if one.event["type"] == kind)
+
+
+def test_every_version_is_replayed_once_and_begins_where_the_one_before_ended(store, versions):
+    history = store.hot.history(STUDY, "01-001")
+    assert [one.event["version"] for one in versions] == list(range(1, len(history) + 1))
+    assert versions[0].before is None
+    for earlier, later in pairwise(versions):
+        assert later.before is not None
+        assert later.before["facts"] == earlier.state["facts"]
+        assert later.before["conclusions"] == earlier.state["conclusions"]
+
+
+def test_the_last_state_is_the_participants(store, versions):
+    participant = store.hot.participant(STUDY, "01-001")
+    last = versions[-1].state
+    assert last["stage"] == stage(store.hot.trial(STUDY), participant, store.now) == "completed"
+    assert len(last["facts"]["visits"]["completed"]) == len(participant.visits.completed)
+    assert len(last["conclusions"]) == len(participant.concluded)
+
+
+def named(value: Any) -> Any:
+    """A state with the facts of its lists by position, and without what is empty."""
+    if isinstance(value, list) and value and all(isinstance(one, dict) for one in value):
+        value = {str(one["position"]): one for one in value} if "position" in value[0] else value
+    if not isinstance(value, dict):
+        return value
+    return {name: found for name, part in value.items() if (found := named(part)) not in ({}, [])}
+
+
+def applied(state: dict[str, Any], changes: Iterable[Change]) -> dict[str, Any]:
+    """The state with every change put in its place."""
+    state = deepcopy(state)
+    for change in changes:
+        *parents, last = [
+            part.replace("~1", "/").replace("~0", "~") for part in change.path.split("/")[1:]
+        ]
+        node = state
+        for part in parents:
+            node = node.setdefault(part, {})
+        assert node.get(last) == (named(change.before) if change.before != [] else None)
+        if change.after is None:
+            del node[last]
+        else:
+            node[last] = named(change.after)
+    return state
+
+
+def test_the_changes_turn_the_state_before_into_the_state_after(store):
+    for participant in ("01-001", "01-002", "02-002", "02-003"):
+        for one in replay_all(store.hot, STUDY, participant):
+            assert one.changes, "nothing is recorded that changes nothing"
+            found = applied(named(one.before or {}), one.changes)
+            assert named(found) == named(one.state)
+
+
+def test_the_same_version_is_the_same_to_the_byte_whatever_came_later(store, versions):
+    before = [canonical(one.document()) for one in versions]
+    event = {"type": "note-added", "occurred_at": "2026-11-25", "data": {"text": "Archived."}}
+    terms = Terms(Actor(id="t", role="coordinator"), "urn:t")
+    note = posted(event, participant="01-001")
+    asyncio.run(store.recording.record(STUDY, "01-001", [note], terms))
+    fresh = Store(store.now)
+    fresh.hot._ledger, fresh.hot._documents = store.ledger, store.documents
+    again = list(replay_all(fresh.hot, STUDY, "01-001"))
+    assert [canonical(one.document()) for one in again[: len(before)]] == before
+    assert len(again) == len(before) + 1
+
+
+def test_a_correction_shows_what_reads_otherwise_now(versions):
+    one = of_type(versions, "corrected")
+    target = one.event["data"]["position"]
+    path = f"/facts/screening/observations/{target}"
+    changes = {change.path: (change.before, change.after) for change in one.changes}
+    assert changes == {
+        f"{path}/value": ("46", "64"),
+        f"{path}/corrected_by": (None, one.event["position"]),
+    }
+    assert one.why["reason"] == "The digits were transposed in the source worksheet."
+
+
+def test_a_conclusion_names_its_rule_its_evidence_and_what_led_to_it(store, versions):
+    one = next(
+        one
+        for one in versions
+        if one.event["type"] == "criterion-passed" and one.event["data"]["criterion"] == "I3"
+    )
+    evidence = {event["position"]: event["type"] for event in one.why["evidence"]}
+    assert one.why["rule"] == "I3"
+    assert set(one.event["data"]["evidence"]) == set(evidence)
+    assert "observation-recorded" in evidence.values()
+    cause = next(v for v in versions if v.event["position"] == one.why["cause"])
+    assert one.event["position"] in {event["position"] for event in cause.why["followed_by"]}
+    assert one.why["explanation"]
+
+
+def test_the_stage_is_that_of_the_time_of_recording(store, versions):
+    stages = [one.state["stage"] for one in versions]
+    assert list(dict.fromkeys(stages)) == [
+        "referred",
+        "prescreening",
+        "consented",
+        "screening",
+        "eligible",
+        "enrolled",
+        "follow-up",
+        "completed",
+    ]
+
+
+def test_nothing_protected_is_in_it_in_clear(versions):
+    whole = b"".join(canonical(one.document()) for one in versions)
+    assert b"Synthetic" not in whole
+    assert b"555 0100" not in whole
+    assert b"1988" not in whole
+
+
+def test_the_text_tells_the_event_the_change_and_the_reason(versions):
+    told = text(of_type(versions, "corrected"))
+    assert "LK-23-01 / 01-001, version" in told
+    assert "The digits were transposed" in told
+    assert "46 -> 64" in told
+    passed = text(of_type(versions, "criterion-passed"))
+    assert "  rule " in passed
+    assert "  rests on     position" in passed
+
+
+def test_the_story_has_a_line_for_each_version(versions):
+    lines = list(story(versions))
+    assert len(lines) == len(versions)
+    assert lines[0].split()[0] == "1"
+    assert "referred" in lines[0]
+    assert lines[-1].split()[3:5] == ["completed", "completed"]
+
+
+@pytest.mark.parametrize(
+    ("participant", "version", "what"),
+    [("01-001", 0, "version"), ("01-001", 10_000, "version"), ("nobody", 1, "participant")],
+)
+def test_what_is_not_there_is_not_found(store, participant, version, what):
+    with pytest.raises(NotFound) as found:
+        replay(store.hot, STUDY, participant, version)
+    assert found.value.what == what
+
+
+def test_the_event_is_shown_as_the_ledger_has_it(store, versions):
+    stored = store.hot.history(STUDY, "01-001")[4]
+    event = versions[4].event
+    assert event["hash"] == stored.hash
+    assert event["position"] == recorded(stored).position
