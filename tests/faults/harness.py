@@ -41,14 +41,14 @@ class Server:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        log = (self.data.parent / "server.log").open("ab")
         command = [sys.executable, "-m", "services.cli", "up"]
-        self.process = subprocess.Popen(
-            [*command, "--port", str(self.port), "--data", str(self.data)],
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
+        with (self.data.parent / "server.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [*command, "--port", str(self.port), "--data", str(self.data)],
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
         self.wait_ready()
 
     def wait_ready(self) -> None:
@@ -118,7 +118,7 @@ class Poster(threading.Thread):
                 time.sleep(self.random.uniform(0.01, 0.1))
                 continue
             if answer.status_code in (200, 201):
-                self.acknowledged[event] = answer.json()["position"]
+                self.acknowledged[event] = answer.json()["events"][0]["position"]
                 return
             if answer.status_code not in (503, 429):
                 self.unexpected.append(f"{answer.status_code} {answer.text[:200]}")
