@@ -109,7 +109,7 @@ async def served(cairn: Cairn, clock: Clock) -> AsyncIterator[Api]:
         yield Api(cairn, http, clock)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
 
@@ -131,11 +131,16 @@ def cairn(database: str, tmp_path: Path, clock: Clock) -> Iterator[Cairn]:
 async def api(anyio_backend: str, cairn: Cairn, clock: Clock) -> AsyncIterator[Api]:
     """The interface, with the small study published and its site 01 and 02 open."""
     async with served(cairn, clock) as opened:
-        path = f"/v1/studies/{STUDY}/protocols/1.0"
-        answer = await opened.send("PUT", path, PROTOCOL)
-        assert answer.status_code == 201, answer.text
-        for site in ("01", "02"):
-            body = event("site-opened", "2026-10-01", site=site, name="A", timezone="Asia/Jakarta")
-            answer = await opened.post("/events", body)
-            assert answer.status_code == 201, answer.text
+        await begin(opened)
         yield opened
+
+
+async def begin(opened: Api) -> None:
+    """Publish the small study and open its sites."""
+    path = f"/v1/studies/{STUDY}/protocols/1.0"
+    answer = await opened.send("PUT", path, PROTOCOL)
+    assert answer.status_code == 201, answer.text
+    for site in ("01", "02"):
+        body = event("site-opened", "2026-10-01", site=site, name="A", timezone="Asia/Jakarta")
+        answer = await opened.post("/events", body)
+        assert answer.status_code == 201, answer.text

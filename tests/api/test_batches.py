@@ -87,6 +87,21 @@ async def test_items_of_one_participant_keep_their_order(api: Api) -> None:
     assert [one["position"] for one in again] == [one["position"] for one in results]
 
 
+async def test_what_the_study_does_stands_where_it_stands_in_the_batch(api: Api) -> None:
+    items = [
+        *(of(f"p{number}", referred()) for number in range(30)),
+        *(of(f"p{number}", consented("9")) for number in range(15)),
+        event("consent-form-approved", form_version="1.0"),
+        *(of(f"p{number}", consented("9")) for number in range(15, 30)),
+    ]
+    results = (await api.post("/events", items)).json()
+    positions = [one["position"] for one in results]
+    assert max(positions[:45]) < positions[45] < min(positions[46:])
+    for number, unapproved in ((0, False), (29, True)):
+        history = (await api.get(f"/participants/p{number}/events")).json()["items"]
+        assert ("deviation-detected" in [one["type"] for one in history]) is unapproved
+
+
 async def test_lines_may_be_blank_too_long_or_broken_and_the_others_go_on(api: Api) -> None:
     good = json.dumps(of("a", referred())).encode()
     content = b"\n".join(

@@ -2,6 +2,7 @@
 and that nothing of what was sent comes back or reaches a log."""
 
 import json
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,8 +11,20 @@ import pytest
 from infra.ledger.types import StoreAway, StoreFull
 from services import logs
 from services.api.gate import Gate
+from services.bootstrap import Settings, open_cairn
 from services.problems import PROBLEMS, URN
-from tests.api.conftest import STUDY, Api, consented, event, referred
+from tests.api.conftest import (
+    PROTOCOL,
+    STUDY,
+    Api,
+    Clock,
+    begin,
+    consented,
+    event,
+    referred,
+    served,
+)
+from tests.conftest import Server
 
 pytestmark = pytest.mark.anyio
 
@@ -394,21 +407,41 @@ ROWS = [
 @pytest.fixture
 async def ready(api: Api) -> Api:
     """Participant 01-004 of site 01, born in 1980."""
+    await _refer(api)
+    return api
+
+
+@pytest.fixture(scope="module")
+async def shared(
+    anyio_backend: str, server: Server, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Api]:
+    """The same for many tests: nothing is recorded by any of them."""
+    clock = Clock()
+    with server.fresh() as conninfo:
+        data = tmp_path_factory.mktemp("data")
+        cairn = open_cairn(Settings(data=data), conninfo=conninfo, clock=clock)
+        async with served(cairn, clock) as opened:
+            await begin(opened)
+            await _refer(opened)
+            yield opened
+        cairn.close()
+
+
+async def _refer(api: Api) -> None:
     first = {**referred("01"), "id": "R-1", "source": "urn:edc"}
     birth = event("demographics-recorded", "2026-11-02", birth_date="1980-05-05", sex="female")
     for document in (first, birth):
         answer = await api.post(EVENTS, document)
         assert answer.status_code == 201, answer.text
-    return api
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.status} {row.name}")
 async def test_what_is_wrong_is_said_and_nothing_is_recorded_or_echoed(
-    ready: Api, row: Row, capsys: pytest.CaptureFixture[str]
+    shared: Api, row: Row, capsys: pytest.CaptureFixture[str]
 ) -> None:
     logs.configure()
-    head = ready.head()
-    answer = await ready.post(
+    head = shared.head()
+    answer = await shared.post(
         row.path,
         content=row.content,
         media=row.media,
@@ -426,7 +459,7 @@ async def test_what_is_wrong_is_said_and_nothing_is_recorded_or_echoed(
         assert {"pointer": row.pointer, "rule": row.rule} in problem["problems"]
     elif row.rule is not None:
         assert problem["rule"] == row.rule
-    assert ready.head() == head
+    assert shared.head() == head
     logged = capsys.readouterr()
     for said in (answer.text, str(answer.headers), logged.out, logged.err):
         assert "canary" not in said.lower()
@@ -461,8 +494,6 @@ async def test_a_missed_version_links_to_what_was_missed(ready: Api) -> None:
 
 
 async def test_a_decision_names_its_version_where_the_study_asks(ready: Api) -> None:
-    from tests.api.conftest import PROTOCOL
-
     second = {**PROTOCOL, "version": "2.0", "settings": {"decisions_need_if_match": True}}
     await ready.send("PUT", f"/v1/studies/{STUDY}/protocols/2.0", second)
     activated = event("protocol-activated", "2026-11-03", site="01", protocol="2.0")
