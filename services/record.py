@@ -60,6 +60,10 @@ OPTIMISTIC_MAX = 3
 study's stream: what they conclude is made up for by the next event or by the clock worker."""
 
 
+Watcher = Callable[[Sequence[Stored]], None]
+"""Called with the events of an append; it must neither block nor raise."""
+
+
 class Recording:
     """Records events in studies; one per process."""
 
@@ -77,6 +81,11 @@ class Recording:
         self._judging = Judging(keys, clock)
         self._repeats = Repeats(ledger, keys)
         self._turns = Turns()
+        self._watchers: list[Watcher] = []
+
+    def watch(self, watcher: Watcher) -> None:
+        """Be told of every append of this process, after it is committed."""
+        self._watchers.append(watcher)
 
     async def record(
         self, study: str, participant: str, posted: Sequence[Posted], terms: Terms
@@ -303,6 +312,8 @@ class Recording:
         outcome = await self.ledger.append(study, append)
         if isinstance(outcome, Appended):
             self.hot.appended(study, outcome.stored)
+            for watcher in self._watchers:
+                watcher(outcome.stored)
         return outcome
 
 

@@ -37,6 +37,7 @@ def create_app(cairn: Cairn) -> FastAPI:
     app.state.cairn = cairn
     app.state.gate = Gate()
     app.state.measures = Measures()
+    cairn.recording.watch(app.state.measures.appended)
     app.state.feeds = Feeds(cairn)
     for router in (events.router, studies.router, views.router, audit.router):
         app.include_router(router, prefix=PREFIX)

@@ -16,6 +16,7 @@ from infra.ledger.types import StoreAway, StoreFull
 from services import logs
 from services.api import access
 from services.api.errors import problem_of
+from services.api.watched import Measures
 from services.auth import Caller
 from services.bootstrap import Cairn
 from services.door import Posted
@@ -59,8 +60,11 @@ def failed(index: int, problem: Answered) -> Result:
 class Batch:
     """Records the items of one request."""
 
-    def __init__(self, cairn: Cairn, caller: Caller, study: str, terms: Terms) -> None:
+    def __init__(
+        self, cairn: Cairn, caller: Caller, study: str, terms: Terms, measures: Measures
+    ) -> None:
         self._cairn = cairn
+        self._measures = measures
         self._caller = caller
         self._study = study
         self._terms = terms
@@ -175,4 +179,5 @@ class Batch:
         if problem is None:
             logs.defect(error)
             problem = answered("internal", "The item was not recorded.")
+        self._measures.refused(problem)
         return problem

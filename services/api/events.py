@@ -106,7 +106,7 @@ async def post_study_events(request: Request) -> Response:
         read = _items(content, study)
         if atomic:
             return await atomically(cairn, caller, study, read, terms)
-        batch = Batch(cairn, caller, study, terms)
+        batch = Batch(cairn, caller, study, terms, request.app.state.measures)
         return json_reply([result async for result in batch.results(_each(read))])
 
 
@@ -137,7 +137,8 @@ def _streamed(
     read = _reader("ndjson", study, participant)
 
     def results(receive: Receive) -> AsyncGenerator[dict[str, Any], None]:
-        return Batch(cairn, caller, study, terms).results(items(receive, read))
+        batch = Batch(cairn, caller, study, terms, request.app.state.measures)
+        return batch.results(items(receive, read))
 
     return Answering(results, _gate(request))
 

@@ -11,6 +11,7 @@ from infra.ledger.types import StoreAway
 from infra.postgres.migrate import MigrationProblem
 from services.api import access
 from services.api.replies import json_reply
+from services.state import recorded
 
 router = APIRouter(tags=["Health"])
 
@@ -38,6 +39,14 @@ def get_ready(request: Request) -> Response:
 def get_metrics(request: Request) -> Response:
     """Figures in Prometheus' text format."""
     measures = request.app.state.measures
+    cairn = access.cairn_of(request)
+
+    def seconds(study: str, events: int) -> float:
+        if not events:
+            return 0.0
+        (first,) = cairn.ledger.read(study, cairn.ledger.head(study) - events, 1)
+        return max(0.0, (cairn.clock() - recorded(first).recorded_at).total_seconds())
+
     with suppress(StoreAway):
-        measures.lags(access.cairn_of(request).lag())
+        measures.lags(cairn.lag(), seconds)
     return Response(generate_latest(measures.registry), media_type=CONTENT_TYPE_LATEST)

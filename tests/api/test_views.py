@@ -287,12 +287,17 @@ def test_a_calendar_is_folded_and_escaped() -> None:
 
 
 async def test_readiness_tells_how_far_the_views_are_behind(trial: Trial) -> None:
-    await trial.post("02-001", {**consented(), "occurred_at": "2026-11-11"})
+    said = await trial.post("02-001", {**consented(), "occurred_at": "2026-11-11"})
+    count = len(said["events"])
+    trial.api.clock.forward(seconds=90)
     answer = await trial.api.send("GET", "/health/ready", role=None)
     assert answer.status_code == 200
     assert answer.json()["lag"]["schedule"][STUDY] >= 1
     figures = await trial.api.send("GET", "/metrics", role=None)
-    assert f'cairn_lag_events{{reader="schedule",study="{STUDY}"}}' in figures.text
+    behind = f'{{reader="schedule",study="{STUDY}"}} '
+    assert f"cairn_lag_events{behind}{count}.0" in figures.text
+    assert f"cairn_lag_seconds{behind}90.0" in figures.text
+    assert "cairn_append_events_count" in figures.text
     trial.project()
     answer = await trial.api.send("GET", "/health/ready", role=None)
     assert answer.json()["lag"]["schedule"][STUDY] == 0
