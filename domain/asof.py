@@ -5,15 +5,16 @@ recording time it is any part of the log, and what was true at a moment is told 
 both leave events out, so that what follows from the rest is concluded anew.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
 from domain.journey.oversight import Corrected, Retracted
-from domain.kernel import Conclusion, Key, Recorded
+from domain.kernel import Actor, Conclusion, Key, Noted, Recorded
 from domain.participant import CHAPTERS, Participant, effective_history, evolve
 from domain.safety.events import AdverseEventReported
 from domain.time import When
+from domain.trial.events import SlotTaken
 from domain.trial.study import Trial
 
 
@@ -65,6 +66,21 @@ def true_at(trial: Trial, participant: Participant, moment: When) -> Participant
         position=participant.position,
         head=participant.head,
         chain=participant.chain,
+    )
+
+
+def with_slots(trial: Trial, slots: Mapping[str, SlotTaken], moment: datetime) -> Trial:
+    """The study with the slots that participants take who were themselves told anew.
+
+    Boundaries that were crossed then are not told: they are figures of the slots.
+    """
+    nobody = Actor(id="", role="")
+    return replace(
+        trial,
+        slots={
+            name: Noted(slot, Recorded(slot, 0, 0, When.at(moment), moment, nobody))
+            for name, slot in slots.items()
+        },
     )
 
 

@@ -50,6 +50,29 @@ def contradictions(rows: Iterable[Row]) -> list[dict[str, Any]]:
     return [one for _, one in heapq.nsmallest(EXTRA_MAX, found, key=lambda one: one[0])]
 
 
+class Beside:
+    """Rows that belong beside a list of adverse events, gathered while everybody passes by."""
+
+    def __init__(self, site: str | None) -> None:
+        self._site = site
+        self.owed: list[Row] = []
+        self.against: list[Row] = []
+
+    def look_at(self, rows: Iterable[Row]) -> None:
+        """Keep what belongs there, within bounds."""
+        for row in rows:
+            if self._site not in (None, row.columns["site"]):
+                continue
+            if row.columns["owed_since"] is not None:
+                self.owed.append(row)
+            if row.columns["contradicted"] and len(self.against) < EXTRA_MAX:
+                self.against.append(row)
+        if len(self.owed) > 2 * EXTRA_MAX:
+            self.owed = heapq.nsmallest(
+                EXTRA_MAX, self.owed, key=lambda row: str(row.columns["owed_since"])
+            )
+
+
 def toxicity(trial: Trial, on: When) -> dict[str, Any]:
     """How the study stands against its stopping boundary."""
     protocol = latest_protocol(trial)

@@ -7,6 +7,8 @@ from datetime import datetime
 from domain import asof
 from domain.participant import Participant
 from domain.time import When
+from domain.trial.crossing import slot_of
+from domain.trial.events import SlotTaken
 from domain.trial.study import Trial
 from infra.projection.folds import Folds, recorded
 from services.state import HotState, NotFound
@@ -25,6 +27,11 @@ class Cut:
     """As the sending systems had recorded it by then."""
     valid_at: When | None = None
     """What was true then."""
+
+    @property
+    def partial(self) -> When | None:
+        """The moment by which events are left out, where it is not simply the log's beginning."""
+        return self.valid_at or self.source_moment
 
 
 class Past:
@@ -82,15 +89,31 @@ class Past:
             found = asof.true_at(trial, found, cut.valid_at)
         return found
 
-    def participants(self, trial: Trial, cut: Cut) -> Iterator[Participant]:
-        """Everybody who was there, by name."""
+    def participants(
+        self, trial: Trial, cut: Cut, slots: dict[str, SlotTaken] | None = None
+    ) -> Iterator[Participant]:
+        """Everybody who was there, by name; their slots are gathered where the log's do not hold.
+
+        After them `trial_of` is the study that goes with them.
+        """
         after = ""
         while page := self._folds.ledger.participants(trial.study, after):
             after = page[-1]
             for name in page:
                 found = self.participant(trial, name, cut)
-                if found is not None:
-                    yield found
+                if found is None:
+                    continue
+                if slots is not None and cut.partial is not None:
+                    slot = slot_of(trial, found, cut.partial.latest())
+                    if slot is not None:
+                        slots[name] = slot
+                yield found
+
+    def trial_of(self, trial: Trial, cut: Cut, slots: dict[str, SlotTaken]) -> Trial:
+        """The study with the slots of those who were there."""
+        if cut.partial is None:
+            return trial
+        return asof.with_slots(trial, slots, cut.partial.latest())
 
     def present(self, study: str, name: str) -> tuple[Trial, Participant, int]:
         """The study, the participant and the position that both reflect exactly, as of now."""

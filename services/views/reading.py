@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from domain.time import When
+from domain.trial.events import SlotTaken
 from domain.trial.study import Trial
 from infra.documents import Documents
 from infra.ledger.ledger import Ledger
@@ -118,10 +119,11 @@ class Views:
         cut = self._past.cut(study, query)
         trial = self._past.trial(study, cut)
         asking = Asking(query, on, trial)
-        beside = _Beside(query)
+        beside = figures.Beside(query.site)
+        slots: dict[str, SlotTaken] = {}
 
         def entries() -> Iterator[Entry]:
-            for rows in self._rows_of_the_past(trial, cut, listing.view.rows):
+            for rows in self._rows_of_the_past(trial, cut, listing.view.rows, slots):
                 if listing.view is safety.VIEW:
                     beside.look_at(rows)
                 for entry in listing.entries(rows):
@@ -132,13 +134,18 @@ class Views:
         found = heapq.nsmallest(query.limit + 1, entries(), key=listing.place)
         extra = {}
         if listing.view is safety.VIEW:
-            extra = _safety(trial, on, beside.owed, beside.against)
+            then = self._past.trial_of(trial, cut, slots)
+            extra = _safety(then, on, beside.owed, beside.against)
         return _page(listing, asking, found, cut.position, {}, extra)
 
     def _rows_of_the_past(
-        self, trial: Trial, cut: Cut, rows: Callable[..., Iterator[Row]]
+        self,
+        trial: Trial,
+        cut: Cut,
+        rows: Callable[..., Iterator[Row]],
+        slots: dict[str, SlotTaken],
     ) -> Iterator[list[Row]]:
-        for participant in self._past.participants(trial, cut):
+        for participant in self._past.participants(trial, cut, slots):
             yield list(rows(trial, participant))
 
     # --- figures ----------------------------------------------------------------------------------
@@ -148,13 +155,15 @@ class Views:
         if query.past:
             cut = self._past.cut(study, query)
             trial, position = self._past.trial(study, cut), cut.position
+            slots: dict[str, SlotTaken] = {}
             rows = (
                 row
-                for of_one in self._rows_of_the_past(trial, cut, enrolment.rows)
+                for of_one in self._rows_of_the_past(trial, cut, enrolment.rows, slots)
                 for row in of_one
                 if query.site in (None, row.columns["site"])
             )
             items, reached = figures.funnel(figures.funnel_of(rows), on)
+            trial = self._past.trial_of(trial, cut, slots)
         else:
             with self._reading(study, ["enrolment"], query) as reading:
                 position = reading.position
@@ -228,29 +237,6 @@ class Views:
             folded = self._folds.trial(study, position)
             return folded if folded.registered is not None else trial
         return self._hot.trial(study) if trial.position < position else trial
-
-
-class _Beside:
-    """Rows that belong beside a list of adverse events, gathered while everybody passes by."""
-
-    def __init__(self, query: Query) -> None:
-        self._site = query.site
-        self.owed: list[Row] = []
-        self.against: list[Row] = []
-
-    def look_at(self, rows: Iterable[Row]) -> None:
-        """Keep what belongs there, within bounds."""
-        for row in rows:
-            if self._site not in (None, row.columns["site"]):
-                continue
-            if row.columns["owed_since"] is not None:
-                self.owed.append(row)
-            if row.columns["contradicted"] and len(self.against) < figures.EXTRA_MAX:
-                self.against.append(row)
-        if len(self.owed) > 2 * figures.EXTRA_MAX:
-            self.owed = heapq.nsmallest(
-                figures.EXTRA_MAX, self.owed, key=lambda row: str(row.columns["owed_since"])
-            )
 
 
 def _wanted(

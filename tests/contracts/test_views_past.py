@@ -70,6 +70,17 @@ def test_what_was_true_at_a_moment_is_told_with_what_is_known_now(cohort: Watche
     ]
 
 
+def test_slots_and_toxicities_are_those_of_the_moment(cohort: Watched) -> None:
+    def figures(day: str) -> tuple[int, int, int]:
+        asked = {"valid_at": When.parse(day), "on": None}
+        toxicity = listed(cohort, "safety", **asked).extra["toxicity"]
+        taken = listed(cohort, "enrolment", **asked).extra["accrual"]["taken"]
+        return taken, toxicity["dosed"], toxicity["with_dlt"]
+
+    days = ("2026-11-30", "2026-12-01", "2026-12-07", "2026-12-09")
+    assert [figures(day) for day in days] == [(0, 0, 0), (1, 0, 0), (1, 1, 0), (1, 1, 1)]
+
+
 def test_an_adverse_event_is_true_from_its_onset_and_known_from_its_report(
     study: Watched,
 ) -> None:
