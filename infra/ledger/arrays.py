@@ -32,6 +32,10 @@ class Texts(list[str | None]):
     """A text[]."""
 
 
+class Utf8s(list[bytes]):
+    """A text[] whose texts are encoded already."""
+
+
 class Byteas(list[bytes | None]):
     """A bytea[]."""
 
@@ -76,6 +80,10 @@ class _Byteas(_Array):
         return _NULL if value is None else _LENGTH.pack(len(value)) + value
 
 
+class _Utf8s(_Byteas):
+    of = "text"
+
+
 class _Texts(_Array):
     of = "text"
 
@@ -88,7 +96,16 @@ class _Texts(_Array):
         return _LENGTH.pack(len(text)) + text
 
 
+_DUMPERS: dict[type, type[_Array]] = {
+    Bigints: _Array,
+    Ints: _Ints,
+    Texts: _Texts,
+    Utf8s: _Utf8s,
+    Byteas: _Byteas,
+}
+
+
 def register(connection: Connection[Any]) -> None:
     """Let a connection write these lists."""
-    for cls, dumper in ((Bigints, _Array), (Ints, _Ints), (Texts, _Texts), (Byteas, _Byteas)):
+    for cls, dumper in _DUMPERS.items():
         connection.adapters.register_dumper(cls, dumper)

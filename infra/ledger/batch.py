@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from infra.ledger.arrays import Bigints, Byteas, Ints, Texts
+from infra.ledger.arrays import Bigints, Byteas, Ints, Texts, Utf8s
 from infra.ledger.types import (
     STUDY_STREAM,
     Append,
@@ -37,7 +37,7 @@ def arguments(study: str, batch: Sequence[tuple[int, Append]]) -> dict[str, Any]
         "ids": Texts([draft.event_id for draft in drafts]),
         "fingerprints": Byteas([draft.fingerprint for draft in drafts]),
         "judged": Byteas([_judged(draft.template) for draft in drafts]),
-        "templates": Byteas([draft.template for draft in drafts]),
+        "templates": Utf8s([draft.template for draft in drafts]),
     }
 
 

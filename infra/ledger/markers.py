@@ -10,7 +10,8 @@ import re
 MARK = "\x03"
 """Encloses a blank: `<k>` the position of the append's k-th event (from 0), `P<hash>` the stream's
 leaf hash before this event (with the hash it was judged on, or nothing), `T<instant>` the time of
-recording (not before this instant, nor before the event before)."""
+recording (not before this instant, nor before the event before). The last three blanks of an event
+are its own position, the hash before it and its time."""
 
 BEGINNING = "0001-01-01T00:00:00.000000Z"
 """The time of recording before anything was recorded."""

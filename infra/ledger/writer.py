@@ -25,6 +25,10 @@ from infra.ledger.types import Append, Appended, Outcome, StoreAway, StoreFull
 BATCH_EVENTS_MAX = 1_000
 BATCH_BYTES_MAX = 1024 * 1024
 QUEUE_APPENDS_MAX = 10_000
+LANES_MAX = 2
+OVERLAP_APPENDS = 96
+"""When so many wait, a second batch follows the first before its answer: the database goes from one
+to the next without a pause. Fewer wait, and share the batch that comes after."""
 IDLE_SECONDS = 30.0
 RETRY_SECONDS = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 """Waits before each attempt: a store that does not answer within their sum is away."""
@@ -59,7 +63,7 @@ class Waiting:
 
 
 class Writer:
-    """Appends to one study, from a thread and a connection of its own while there is work."""
+    """Appends to one study while there is work, in lanes: a thread with a connection of its own."""
 
     def __init__(
         self,
@@ -74,7 +78,8 @@ class Writer:
         self._appended = appended
         self._queue: deque[Waiting] = deque()
         self._ready = threading.Condition()
-        self._thread: threading.Thread | None = None
+        self._lanes: set[threading.Thread] = set()
+        self._in_flight = 0
         self._closing = False
 
     def submit(self, waiting: Waiting) -> None:
@@ -85,49 +90,64 @@ class Writer:
             if len(self._queue) >= QUEUE_APPENDS_MAX:
                 raise StoreAway("too many appends are waiting")
             self._queue.append(waiting)
-            if self._thread is None:
-                name = f"ledger-{self._study}"
-                self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-                self._thread.start()
+            if not self._due():
+                return
+            if self._in_flight == len(self._lanes) < LANES_MAX:
+                lane = threading.Thread(target=self._run, name=f"ledger-{self._study}", daemon=True)
+                self._lanes.add(lane)
+                lane.start()
             else:
                 self._ready.notify()
 
     def close(self) -> None:
-        """Append what is queued, then end the thread and its connection."""
+        """Append what is queued, then end the lanes."""
         with self._ready:
             self._closing = True
-            self._ready.notify()
-            thread = self._thread
-        if thread is not None:
-            thread.join(CLOSE_SECONDS)
+            self._ready.notify_all()
+            lanes = list(self._lanes)
+        for lane in lanes:
+            lane.join(CLOSE_SECONDS)
+
+    def _due(self) -> bool:
+        """Whether a batch should set out: the only one on its way, or a second that is worth it."""
+        return bool(self._queue) and (self._in_flight == 0 or len(self._queue) >= OVERLAP_APPENDS)
 
     def _run(self) -> None:
         call = Call(self._study, self._statement, self._connect)
-        while batch := self._next():
-            settled: list[Settled] = []
-            try:
-                settled = self._committed(call, batch)
-            finally:
-                # Nobody waits for ever on a thread that ends by an error of ours.
-                _deliver(settled or [(one, StoreAway("the writer failed")) for one in batch])
-                if not settled:
-                    self._ended()
-            if any(isinstance(outcome, Appended) for _, outcome in settled):
-                self._appended(self._study)
-        call.disconnect()
-
-    def _ended(self) -> None:
-        with self._ready:
-            self._thread = None
+        try:
+            while batch := self._next():
+                settled = self._settled(call, batch)
+                _deliver(settled)
+                if any(isinstance(outcome, Appended) for _, outcome in settled):
+                    self._appended(self._study)
+        finally:
+            call.disconnect()
 
     def _next(self) -> list[Waiting] | None:
         """The next batch; None when there is nothing to do for a while, or ever."""
         with self._ready:
-            self._ready.wait_for(lambda: self._queue or self._closing, IDLE_SECONDS)
-            if self._queue:
+            self._ready.wait_for(lambda: self._due() or self._closing, IDLE_SECONDS)
+            if self._due() or (self._closing and self._queue):
+                self._in_flight += 1
                 return taken(self._queue)
-            self._thread = None
+            self._lanes.discard(threading.current_thread())
         return None
+
+    def _settled(self, call: "Call", batch: list[Waiting]) -> list[Settled]:
+        """The batch with its outcomes. Whatever goes wrong here, nobody is left waiting."""
+        settled: list[Settled] | None = None
+        try:
+            settled = self._committed(call, batch)
+        finally:
+            with self._ready:
+                self._in_flight -= 1
+                if settled is None:
+                    self._lanes.discard(threading.current_thread())
+                    batch += self._queue
+                    self._queue.clear()
+            if settled is None:
+                _deliver([(waiting, StoreAway("the writer failed")) for waiting in batch])
+        return settled
 
     def _committed(self, call: "Call", batch: Sequence[Waiting]) -> list[Settled]:
         """Commit a batch; when the database rejects it as a whole, halve it to find the culprit."""
@@ -198,19 +218,17 @@ def taken(queue: "deque[Waiting]") -> list[Waiting]:
     ids: set[tuple[str | None, str]] = set()
     events = size = 0
     while queue:
-        waiting = queue[0]
-        drafts = waiting.append.drafts
+        drafts = queue[0].append.drafts
         events += len(drafts)
-        size += sum(len(draft.template) for draft in drafts)
+        size += sum([len(draft.template) for draft in drafts])
         if batch and (events > BATCH_EVENTS_MAX or size > BATCH_BYTES_MAX):
             break
-        queue.popleft()
-        theirs = {(draft.source, draft.event_id) for draft in drafts if draft.event_id is not None}
+        theirs = [(draft.source, draft.event_id) for draft in drafts if draft.event_id is not None]
         if ids.isdisjoint(theirs):
-            ids |= theirs
-            batch.append(waiting)
+            ids.update(theirs)
+            batch.append(queue.popleft())
         else:
-            held.append(waiting)
+            held.append(queue.popleft())
     queue.extendleft(reversed(held))
     return batch
 

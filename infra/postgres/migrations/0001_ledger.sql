@@ -93,14 +93,15 @@ END;
 -- none. Per append: its token, the study version it was judged on (or NULL), how many events it has.
 -- Per event: its stream (by number in `names`, where 1 is the study's own), version, topic, source
 -- and id with the fingerprint of what was sent, the hash it was judged on (or NULL) and its
--- bytes with blanks: between two chr(3) stands T<instant> for the time of recording, P<hash> for the
--- hash before, or the number of an event of the append for its position.
+-- bytes with blanks, each between two chr(3): the number of an event of the append for its position,
+-- P<hash> for the hash before, T<instant> for the time of recording. In canonical JSON the last three
+-- are always the event's own position, the hash before it and its time.
 -- Gives a row for each append that was refused, one for each event of an append whose first answer
 -- was lost (both with the append's number), and one for each new event, by position.
 CREATE FUNCTION cairn.append_batch(
     of_study text, tokens bigint[], study_versions bigint[], sizes int[], names text[],
     stream_of int[], versions bigint[], topics text[], sources text[], ids text[],
-    fingerprints bytea[], judged bytea[], templates bytea[]
+    fingerprints bytea[], judged bytea[], templates text[]
 ) RETURNS TABLE (
     item int, outcome text, index int, "position" bigint, stream text, version bigint, same boolean,
     hash bytea, body bytea
@@ -135,6 +136,7 @@ DECLARE
     first_position bigint;
     refused int;
     s int;
+    n int;
     parts text[];
     bytes bytea;
 BEGIN
@@ -215,18 +217,16 @@ BEGIN
         first_position := stands + 1;
         FOR i IN first_event .. last_event LOOP
             s := stream_of[i];
-            parts := string_to_array(convert_from(templates[i], 'UTF8'), chr(3));
-            FOR j IN 2 .. cardinality(parts) BY 2 LOOP
-                CASE left(parts[j], 1)
-                    WHEN 'T' THEN
-                        at := greatest(at, substr(parts[j], 2));
-                        parts[j] := at;
-                    WHEN 'P' THEN
-                        parts[j] := coalesce('"' || encode(hashes[s], 'hex') || '"', 'null');
-                    ELSE
-                        parts[j] := (first_position + parts[j]::int)::text;
-                END CASE;
-            END LOOP;
+            parts := string_to_array(templates[i], chr(3));
+            n := cardinality(parts);
+            IF n > 1 THEN
+                at := greatest(at, substr(parts[n - 1], 2));
+                parts[n - 1] := at;
+                parts[n - 3] := coalesce('"' || encode(hashes[s], 'hex') || '"', 'null');
+                FOR j IN 2 .. n - 5 BY 2 LOOP
+                    parts[j] := (first_position + parts[j]::int)::text;
+                END LOOP;
+            END IF;
             bytes := convert_to(array_to_string(parts, ''), 'UTF8');
             hashes[s] := sha256('\x00'::bytea || bytes);
             stands := stands + 1;
