@@ -243,7 +243,7 @@ class Facts:
         if span is not None:
             return span.holds(days) == TRUE
         reopened = self.record.reopened
-        if reopened and one.when.latest(self.zone) < reopened[-1].when.earliest(self.zone):
+        if reopened and _surely_before(one.when, reopened[-1].when, self.zone):
             return False
         dosed = self.participant.treatment.dosed
         return not (dosed and self.day_0.on is not None and days[0] > self.day_0.on)
@@ -279,16 +279,19 @@ class Facts:
             for noted, age in told
             if age is not None and (age.on is None or age.on.first == self.screening.on)
         ]
+        latest = max(_last_recorded(noted) for noted in self.record.demographics)
+        # An age that was computed before the birth date was last told of is not taken.
+        known = [one for one in known if _last_recorded(one[0]) >= latest]
         if not known:
             return Years(missing=("birth-date",))
-        noted, age = max(known, key=_last_recorded)
+        noted, age = max(known, key=lambda one: _last_recorded(one[0]))
         evidence = cited(noted, started, self.demographics)
         return Years(age.least, age.most, evidence, (), age.ambiguous_leap_day)
 
 
-def _last_recorded(told: "tuple[Noted[Any], AgeAtScreening]") -> int:
-    """What was computed last knows the birth date best: it took the corrections before it."""
-    return told[0].cited[-1]
+def _last_recorded(noted: Noted[Any]) -> int:
+    """The position at which it was told, or corrected last."""
+    return noted.cited[-1]
 
 
 def _surely_before(one: When, other: When, zone: ZoneInfo) -> bool:
