@@ -81,7 +81,8 @@ def _why(one: Replay) -> Iterator[str]:
     yield ""
     yield "Why"
     if why["rule"] is None:
-        yield f"  reported by {why['by']['id']} ({why['by']['role']})"
+        act = "decided by" if why["kind"] == "decision" else "reported by"
+        yield f"  {act:<12} {why['by']['id']} ({why['by']['role']})"
     else:
         yield f"  rule         {why['rule']}"
     if why["explanation"] is not None:

@@ -4,7 +4,6 @@ from typing import Annotated
 
 import typer
 
-from services.api.replies import event_bytes
 from services.commands import console
 from services.commands.options import DataOption, StudyOption, settings_of
 from services.commands.store import opened
@@ -36,6 +35,8 @@ def ndjson(
             while after < head:
                 page = cairn.ledger.read(study, after, EVENTS_PER_READ, head)
                 for stored in page:
-                    console.say_bytes(event_bytes(stored) + b"\n")
+                    console.say_bytes(
+                        b'%s,"hash":"%s"}\n' % (stored.body[:-1], stored.hash.encode())
+                    )
                 after = page[-1].position
                 advance(len(page))

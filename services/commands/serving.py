@@ -4,23 +4,23 @@ import asyncio
 import contextlib
 import ipaddress
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from socket import socket
 from typing import Annotated
 
 import typer
 
 from services import logs
-from services.api.app import create_app
 from services.bootstrap import Cairn, NotConfigured, Settings, open_cairn
 from services.commands import console
 from services.commands.options import DataOption, JsonOption, settings_of
 from services.commands.store import opened, reached
-from services.demo.cohort import acts_of, add_cohort, demo_of, register
+from services.demo.cohort import STUDY, acts_of, add_cohort, demo_of, register
 from services.imports.sdtm.run import ACTOR
+from services.listening import LOOPBACK, Ended, ending_in_order, taken
 from services.record import Terms
-from services.serving import LOOPBACK, Ended, ending_in_order, serve, taken
 from services.workers import Workers
 
 PORT = 8000
@@ -75,7 +75,7 @@ def api(
         _prepared(settings, conninfo) as cairn,
     ):
         _write_token(cairn)
-        serve(create_app(cairn), listening, partial(_announce, cairn, host, port, json=False))
+        _serve(cairn, listening, partial(_announce, cairn, host, port, json=False))
 
 
 def worker(data: DataOption = None) -> None:
@@ -97,14 +97,22 @@ def _run(settings: Settings, port: int, *, json: bool, demo: bool) -> None:
     ):
         _write_token(cairn)
         with Workers(cairn):
-            ready = partial(_announce, cairn, LOOPBACK, port, json=json)
-            serve(create_app(cairn), listening, ready)
+            _serve(cairn, listening, partial(_announce, cairn, LOOPBACK, port, json=json))
+
+
+def _serve(cairn: Cairn, listening: socket, ready: Callable[[], None]) -> None:
+    # The web framework takes its time to load: only the commands that serve wait for it.
+    from services.api.app import create_app
+    from services.serving import serve
+
+    serve(create_app(cairn), listening, ready)
 
 
 def _add_cohort(cairn: Cairn) -> None:
     acts = acts_of(demo_of(cairn))
     with console.progress("Making the cohort", len(acts)) as advance:
         added = add_cohort(cairn, acts, advance)
+    cairn.projector.catch_up(STUDY)
     if added.refused:
         rules = ", ".join(sorted({rule for _, rule in added.refused}))
         console.warn(f"{len(added.refused)} events of the cohort were refused here ({rules})")

@@ -9,8 +9,8 @@ from infra.postgres.migrate import MigrationProblem
 from services.bootstrap import NotConfigured
 from services.door import Invalid, Malformed, TooLarge, UnknownContent
 from services.imports.sdtm.datasets import Unreadable
+from services.listening import CannotListen
 from services.publishing import VersionPublished
-from services.serving import CannotListen
 from services.state import NotFound
 
 PROBLEMS_SHOWN_MAX = 20
