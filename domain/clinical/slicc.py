@@ -8,7 +8,7 @@ rule knows a second way, biopsy-proven nephritis with ANA or anti-dsDNA: a quest
 from collections.abc import Collection, Mapping
 from decimal import Decimal
 
-from domain.clinical.interval import Interval, Presence, Truth, weighed
+from domain.clinical.interval import Interval, Presence, Truth
 
 CLINICAL = (
     "acute-cutaneous",
@@ -61,7 +61,8 @@ def counted(
     Of an item that is present and counts only without another that is not known, exactly one of
     the two counts.
     """
-    found = weighed(dict.fromkeys(items, Decimal(1)), dependent(components, only_without))
+    judged = dependent(components, only_without) if only_without else components
+    presences = [judged.get(item, "unknown") for item in items]
     either = sum(
         item in items
         and other in items
@@ -69,9 +70,9 @@ def counted(
         and components.get(other, "unknown") == "unknown"
         for item, other in only_without.items()
     )
-    assert found.low is not None
-    assert found.high is not None
-    return Interval(found.low + either, found.high - either)
+    present = presences.count("present")
+    unknown = presences.count("unknown")
+    return Interval(Decimal(present + either), Decimal(present + unknown - either))
 
 
 def slicc_2012(components: Mapping[str, Presence]) -> Truth:

@@ -141,7 +141,7 @@ class Facts:
         self.zone = zone
         self.recheck_on = recheck_on
         """The day of a planned dose, when this is the check before it."""
-        self.kept: dict[object, object] = {}
+        self.kept: dict[str, object] = {}
         """What compiled rules derive once for all rules (courses of medicines)."""
         self._readers = readers
         self._readings: dict[str, list[Reading]] = {}

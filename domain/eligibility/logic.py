@@ -51,6 +51,13 @@ def merged(evidences: Iterable[tuple[int, ...]]) -> tuple[int, ...]:
     return tuple(sorted(set().union(*evidences)))
 
 
+def joined(one: tuple[int, ...], other: tuple[int, ...]) -> tuple[int, ...]:
+    """Positions of two, ascending and without repeats."""
+    if not one or not other:
+        return one or other
+    return tuple(sorted({*one, *other}))
+
+
 def every(results: Sequence[Result]) -> Result:
     """All of them: false when one is, true when each is."""
     truth = min(one.truth for one in results)

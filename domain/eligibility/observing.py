@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from domain.clinical.interval import ANY_NUMBER, FALSE, TRUE, UNKNOWN, Truth
 from domain.eligibility.facts import Facts, Reading, Span, shown
-from domain.eligibility.logic import Needs, Result, merged
+from domain.eligibility.logic import Needs, Result, joined, merged
 from domain.eligibility.measures import unit_factor
 from domain.eligibility.picking import (
     SAYS,
@@ -65,6 +65,7 @@ def _observed(
     name: str, code: str, pick: Pick, resolve: Resolver, test: Test, asked: str
 ) -> Compiled:
     """A rule that asks each result the same question."""
+    needs = (code,)
 
     def evaluate(facts: Facts) -> Result:
         readings = facts.readings(code)
@@ -82,8 +83,10 @@ def _observed(
             )
             return f"{name} {found}: {SAYS[truth]} {asked} ({span})"
 
-        needs = (code,)
-        evidence = merged((*(one.evidence for one in deciding), window.evidence))
+        if len(deciding) == 1:
+            evidence = joined(deciding[0].evidence, window.evidence)
+        else:
+            evidence = merged((*(one.evidence for one in deciding), window.evidence))
         return Result(truth, evidence, words, needs, needs, windows=window.applied)
 
     return evaluate

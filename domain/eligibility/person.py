@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from domain.clinical.egfr import AGE_MIN_YEARS, ckd_epi_2021
 from domain.clinical.interval import ANY_NUMBER, FALSE, TRUE, UNKNOWN, Interval, Truth
 from domain.eligibility.facts import Facts, Reading, Years, latest_of, shown
-from domain.eligibility.logic import Needs, Result, merged
+from domain.eligibility.logic import Needs, Result, joined, merged
 from domain.eligibility.measures import unit_factor
 from domain.eligibility.observing import Compiled, result_in_words, unresolved
 from domain.eligibility.picking import SAYS, close, holds, limits_in_words, within
@@ -144,7 +144,7 @@ def applies_to(rule: AppliesTo, inner: Compiled) -> Compiled:
             )
         result = inner(facts)
         if applies == TRUE:
-            return result._replace(evidence=merged((result.evidence, evidence)))
+            return result._replace(evidence=joined(result.evidence, evidence))
         if result.truth == otherwise:
             return result
         needs = _both(missing, result, otherwise)

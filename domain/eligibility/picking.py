@@ -21,6 +21,10 @@ def judged(
     pick: Pick, readings: Sequence[Reading], span: Span, test: Test
 ) -> tuple[Truth, list[Reading]]:
     """What the results in a window say together, and those that decide it."""
+    if len(readings) == 1:
+        inside = span.holds(readings[0].days)
+        if inside != UNKNOWN:
+            return (test(readings[0]), list(readings)) if inside == TRUE else (UNKNOWN, [])
     certain, possible = within(readings, span)
     if pick == "latest":
         return _judged_last(certain, possible, test)

@@ -36,7 +36,7 @@ def resolver(window: Window, recheck_days: int | None = None) -> Resolver:
 
     Rules with equal windows share what was resolved for the same facts.
     """
-    key = ("window", window.anchor, window.back, window.until, recheck_days)
+    key = f"window/{window.anchor}/{window.back}/{window.until}/{recheck_days}"
     usual = _lifetime if window.anchor == "lifetime" else _anchored(window)
 
     def resolve(facts: Facts) -> Resolved:
