@@ -192,6 +192,17 @@ def months_before(day: date, months: int) -> date:
     return date(year, month + 1, min(day.day, last))
 
 
+def duration_text(length: timedelta) -> str:
+    """A length as ISO 8601, exact to the second and rounded down (`P2DT3H`, `PT40M`, `PT0S`)."""
+    minutes, seconds = divmod(int(abs(length).total_seconds()), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    parts = ((hours, "H"), (minutes, "M"), (seconds, "S"))
+    of_day = "".join(f"{count}{unit}" for count, unit in parts if count)
+    whole = f"{days}D" if days else ""
+    return f"P{whole}T{of_day}" if of_day else f"P{whole}" if whole else "PT0S"
+
+
 _DURATION = re.compile(r"P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?)?")
 
 

@@ -32,6 +32,7 @@ from domain.kernel import (
     WouldDeviate,
 )
 from domain.participant import Participant
+from domain.safety.events import ContradictionFound
 from domain.time import When
 from domain.trial import study as studies
 from domain.trial.events import ProtocolPublished, StudyRegistered
@@ -292,6 +293,12 @@ def _numbered(one: Recorded, first: int) -> Recorded:
     if isinstance(body, Conclusion):
         evidence = tuple(sorted(real(position) for position in body.evidence))
         body = body.model_copy(update={"evidence": evidence})
+    if isinstance(body, ContradictionFound):
+        sides = tuple(
+            side.model_copy(update={"evidence": tuple(real(one) for one in side.evidence)})
+            for side in body.sides
+        )
+        body = body.model_copy(update={"sides": sides})
     cause = real(one.cause) if one.cause is not None else None
     return replace(
         one,

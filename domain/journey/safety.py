@@ -27,7 +27,7 @@ from domain.safety.events import (
     SeriousAdverseEventIdentified,
 )
 from domain.safety.toxicity import Finding, dose_limiting, halting, serious_class
-from domain.time import When
+from domain.time import When, duration_text
 from domain.trial.events import SlotToxicity
 from domain.trial.study import zone_named
 
@@ -141,7 +141,7 @@ def _meanings(trial: "Trial", participant: "Participant") -> tuple[_Meaning, ...
                 life=life,
                 finding=dose_limiting(life.event, rules, exposure),
                 halting=halting(life.event, rules, exposure),
-                serious_class=serious_class(life.event, exposure),
+                serious_class=serious_class(life.event, rules, exposure),
             )
             for _, life in sorted(lives_of(trial, participant).items())
         )
@@ -311,6 +311,7 @@ def _ended(run: Run, now: datetime) -> Conclusion | None:
                 due_at=due,
                 met_at=When.at(run.met_at),
                 late=run.late_by is not None,
+                late_by=duration_text(run.late_by) if run.late_by is not None else None,
                 evidence=tuple(sorted({*run.evidence, *run.met_by})),
             )
         case "breached":
@@ -335,7 +336,10 @@ def _ended(run: Run, now: datetime) -> Conclusion | None:
 
 
 def _late(run: Run) -> DeviationDetected:
-    sent = f"sent at {run.met_at.isoformat()}" if run.met_at is not None else "not sent"
+    sent = "not sent"
+    if run.met_at is not None:
+        by = f", late by {duration_text(run.late_by)}" if run.late_by is not None else ""
+        sent = f"sent at {run.met_at.isoformat()}{by}"
     name = run.clock if run.occasion == 1 else f"{run.clock}, start {run.occasion}"
     return DeviationDetected(
         rule="safety-report-late",

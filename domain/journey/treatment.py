@@ -174,8 +174,8 @@ def _not_on_hold(trial: "Trial", participant: "Participant") -> None:
     if trial.boundary_crossed is not None:
         raise Refused(
             "hold",
-            "a stopping boundary was crossed and no named person has lifted the hold",
-            (trial.boundary_crossed.position,),
+            "a stopping rule was met and no named person has lifted the hold",
+            _positions(trial.boundaries.values()),
         )
 
 

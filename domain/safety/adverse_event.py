@@ -1,9 +1,9 @@
 """An adverse event as it stands: its reports, updates and assessments merged in effective time."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
-from typing import Any, assert_never
+from typing import Any, assert_never, get_args
 from zoneinfo import ZoneInfo
 
 from domain.kernel import Noted
@@ -11,12 +11,17 @@ from domain.safety.events import (
     AdverseEventAssessed,
     AdverseEventReported,
     AdverseEventUpdated,
-    Causality,
-    Coding,
 )
+from domain.safety.words import Causality, Coding, Relation
 from domain.time import When
 
-SUSPECTED = ("possible", "probable", "definite")
+CAUSALITIES: tuple[Causality, ...] = get_args(Causality)
+"""Judgements from the weakest to the strongest."""
+
+SUSPECTED: Causality = "possible"
+"""From here on a reaction is suspected: a reasonable possibility (ICH E2A; 21 CFR 312.32(a))."""
+
+PRODUCT: tuple[Relation, ...] = ("product",)
 _OPEN = (None, "recovering", "not-recovered")
 
 Said = AdverseEventReported | AdverseEventUpdated | AdverseEventAssessed
@@ -31,11 +36,17 @@ class AdverseEvent:
     onset: When
     end: When | None = None
     grade: int | None = None
+    graded_under: str | None = None
+    """The protocol version under which it was graded: a grade keeps that version's CTCAE."""
     severity: str | None = None
     serious_reported: bool | None = None
     seriousness: tuple[str, ...] = ()
     investigator: Causality | None = None
+    """The product caused it, as the investigator judges."""
     sponsor: Causality | None = None
+    by_investigator: Mapping[Relation, Causality] = field(default_factory=dict)
+    """Causes beside the product, each apart, as the investigator judges."""
+    by_sponsor: Mapping[Relation, Causality] = field(default_factory=dict)
     expected_reported: bool | None = None
     expected_sponsor: bool | None = None
     action: str | None = None
@@ -80,14 +91,30 @@ class AdverseEvent:
         """Whether it goes on: no final outcome, and no end where the outcome is not said."""
         return self.outcome in _OPEN and not (self.outcome is None and self.end is not None)
 
-    def suspected(self, exposure: "Exposure | None") -> bool:
-        """Whether the product may have caused it: the investigator's or the sponsor's suspicion.
+    def judged(self, relation: Relation) -> tuple[Causality | None, Causality | None]:
+        """What the investigator and the sponsor say of one cause."""
+        if relation == "product":
+            return self.investigator, self.sponsor
+        return self.by_investigator.get(relation), self.by_sponsor.get(relation)
+
+    def strongest(self, causes: Iterable[Relation] = PRODUCT) -> Causality | None:
+        """The strongest judgement of any of the causes by either of the two; None: nobody's."""
+        said = [one for cause in causes for one in self.judged(cause) if one is not None]
+        return max(said, key=CAUSALITIES.index, default=None)
+
+    def suspected(
+        self,
+        exposure: "Exposure | None",
+        causes: Iterable[Relation] = PRODUCT,
+        at_least: Causality = SUSPECTED,
+    ) -> bool:
+        """Whether a cause may be behind it: the investigator's or the sponsor's suspicion.
 
         Until somebody has judged it, every event that may have begun after the dose is suspected.
         """
-        said = [one for one in (self.investigator, self.sponsor) if one is not None]
-        if said:
-            return any(one in SUSPECTED for one in said)
+        strongest = self.strongest(causes)
+        if strongest is not None:
+            return CAUSALITIES.index(strongest) >= CAUSALITIES.index(at_least)
         return exposure is not None and not exposure.follows(self.onset)
 
 
@@ -118,6 +145,8 @@ class Version:
     by_sponsor: bool
     cited: tuple[int, ...]
     """Positions of what was added here."""
+    told: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """Field of the event -> positions of what said it last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,12 +193,14 @@ def _versions(
     report: Noted[AdverseEventReported], later: list[Noted[Any]], zone: ZoneInfo
 ) -> Iterator[Version]:
     body = report.body
-    event = _described(AdverseEvent(body.ae, body.term, body.onset), body)
-    yield Version(event, _learned(report, zone), False, report.cited)
-    for noted in sorted(later, key=Noted.rank):
-        event = _after(event, noted.body)
+    event = AdverseEvent(body.ae, body.term, body.onset)
+    told: dict[str, tuple[int, ...]] = {}
+    for noted in (report, *sorted(later, key=Noted.rank)):
+        changes = _changes(event, noted)
+        event = replace(event, **changes)
+        told = {**told, **dict.fromkeys(changes, noted.cited)}
         by_sponsor = isinstance(noted.body, AdverseEventAssessed) and noted.body.by == "sponsor"
-        yield Version(event, _learned(noted, zone), by_sponsor, noted.cited)
+        yield Version(event, _learned(noted, zone), by_sponsor, noted.cited, told)
 
 
 def _learned(noted: Noted[Any], zone: ZoneInfo) -> datetime:
@@ -177,23 +208,42 @@ def _learned(noted: Noted[Any], zone: ZoneInfo) -> datetime:
     return (aware or noted.when).earliest(zone)
 
 
-def _after(event: AdverseEvent, body: Said) -> AdverseEvent:
+def _changes(event: AdverseEvent, noted: Noted[Said]) -> dict[str, Any]:
+    """The fields that it says, with their values."""
+    body = noted.body
     match body:
         case AdverseEventReported() | AdverseEventUpdated():
-            return _described(event, body)
+            return _described(event, body, noted.recorded.protocol)
         case AdverseEventAssessed():
-            if body.by == "sponsor":
-                said = event.expected_sponsor if body.expected is None else body.expected
-                return replace(event, sponsor=body.causality, expected_sponsor=said)
-            said = event.expected_reported if body.expected is None else body.expected
-            return replace(event, investigator=body.causality, expected_reported=said)
+            return _assessed(event, body)
         case _:
             assert_never(body)
 
 
+def _assessed(event: AdverseEvent, body: AdverseEventAssessed) -> dict[str, Any]:
+    others = _beside(body.relations)
+    if body.by == "sponsor":
+        changes: dict[str, Any] = {"sponsor": body.causality}
+        if body.expected is not None:
+            changes["expected_sponsor"] = body.expected
+        return {**changes, "by_sponsor": {**event.by_sponsor, **others}} if others else changes
+    changes = {"investigator": body.causality}
+    if body.expected is not None:
+        changes["expected_reported"] = body.expected
+    return (
+        {**changes, "by_investigator": {**event.by_investigator, **others}} if others else changes
+    )
+
+
+def _beside(relations: Mapping[Relation, Causality] | None) -> dict[Relation, Causality]:
+    """The causes beside the product, whose causality has a field of its own."""
+    return {cause: said for cause, said in (relations or {}).items() if cause != "product"}
+
+
 def _described(
-    event: AdverseEvent, body: AdverseEventReported | AdverseEventUpdated
-) -> AdverseEvent:
+    event: AdverseEvent, body: AdverseEventReported | AdverseEventUpdated, protocol: str | None
+) -> dict[str, Any]:
+    others = _beside(body.relations)
     said = {
         "term": body.term,
         "onset": body.onset,
@@ -202,7 +252,8 @@ def _described(
         "severity": body.severity,
         "serious_reported": body.serious,
         "seriousness": body.seriousness,
-        "investigator": body.causality,
+        "investigator": body.causality or (body.relations or {}).get("product"),
+        "by_investigator": {**event.by_investigator, **others} if others else None,
         "expected_reported": body.expected,
         "action": body.action,
         "outcome": body.outcome,
@@ -210,7 +261,9 @@ def _described(
         "laboratory": body.laboratory,
     }
     changed: dict[str, Any] = {name: value for name, value in said.items() if value is not None}
+    if body.grade is not None:
+        changed["graded_under"] = protocol
     if body.outcome in ("recovering", "not-recovered") and body.end is None:
         # Reopened: an end that was reported before no longer holds.
         changed["end"] = None
-    return replace(event, **changed)
+    return changed

@@ -1,8 +1,9 @@
 """Reporting clocks: which duties an adverse event starts, when they are due, how they end.
 
 The protocol says which clocks there are and which regulation each encodes. A duty in hours is due
-that many hours later; a duty in days is due at the end of that calendar day in the sponsor's zone,
-the day of the start being day 0 (21 CFR 312.32(c); Regulation (EU) 536/2014, article 42).
+that many hours later; a duty in days is due at the end of that calendar day, in the sponsor's zone
+or the one that the clock names, the day of the start being day 0 (21 CFR 312.32(c); Regulation (EU)
+536/2014, article 42) unless the clock counts it as day 1.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,6 +16,7 @@ from domain.kernel import Noted, cited
 from domain.safety.adverse_event import AdverseEvent, Exposure, Life, Version
 from domain.safety.events import SafetyReportSubmitted
 from domain.trial.protocol import Clock
+from domain.trial.study import zone_named
 
 Status = Literal["running", "met", "breached", "closed"]
 
@@ -25,6 +27,7 @@ class Run:
 
     ae: str
     clock: str
+    jurisdiction: str | None
     occasion: int
     recipient: str
     trigger: str
@@ -54,6 +57,12 @@ class Run:
             return None
         return self.met_at - self.due_at
 
+    def overdue_by(self, on: datetime) -> timedelta | None:
+        """By how much the limit is missed at a moment, sent or not; None while it is not."""
+        if self.status(on) == "breached":
+            return on - self.due_at
+        return self.late_by
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -77,11 +86,14 @@ def runs(
         key=lambda one: (_submitted(one), one.position),
     )
     to_sponsor = {clock.clock for clock in clocks if clock.starts == "site-awareness"}
-    received = [one for one in sent if one.body.clock in to_sponsor]
     for clock in clocks:
         mine = [one for one in sent if one.body.clock == clock.clock]
+        after = {clock.after} if clock.starts == "report" else to_sponsor
+        starting = [one for one in sent if one.body.clock in after]
         for occasion, spell in enumerate(_spells(clock, life.versions, place.exposure), start=1):
-            yield _run(life, clock, occasion, spell, mine, received, place)
+            start = _start(clock, life, spell, starting, place.exposure)
+            if start is not None:
+                yield _run(life, clock, occasion, spell, start, mine, place)
 
 
 # --- when a duty begins and ends ------------------------------------------------------------------
@@ -152,37 +164,85 @@ def _level(clock: Clock, event: AdverseEvent) -> int:
 # --- when it is due, and how it ends --------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """From when a duty counts, and what says so beside the spell's own reports."""
+
+    at: datetime
+    cited: tuple[int, ...] = ()
+
+
+def _start(
+    clock: Clock,
+    life: Life,
+    spell: _Spell,
+    starting: Sequence[Noted[SafetyReportSubmitted]],
+    exposure: Exposure | None,
+) -> _Start | None:
+    """From when the duty counts by the clock's own rule; None when nothing has started it yet."""
+    learned = spell.first.learned_at
+    report = _first(starting, None if spell.initial else learned)
+    sent = _Start(_submitted(report), report.cited) if report is not None else None
+    match clock.starts:
+        case "site-awareness":
+            return _Start(learned)
+        case "sponsor-receipt":
+            return _Start(learned) if spell.first.by_sponsor else sent or _Start(learned)
+        case "sponsor-judgement":
+            # Until the sponsor has judged, its receipt counts: silence may not put a limit off.
+            return _judged(clock, life, spell, exposure) or sent or _Start(learned)
+        case "report":
+            return sent
+        case _:
+            assert_never(clock.starts)
+
+
+def _judged(clock: Clock, life: Life, spell: _Spell, exposure: Exposure | None) -> _Start | None:
+    """The sponsor's first judgement, in the spell, under which the event qualifies."""
+    begun = False
+    for version in life.versions:
+        begun = begun or version is spell.first
+        if version is spell.ended:
+            return None
+        if begun and version.by_sponsor and _why_not(clock, version.event, exposure) is None:
+            return _Start(version.learned_at, version.cited)
+    return None
+
+
+def zone_of(clock: Clock, sponsor: ZoneInfo) -> ZoneInfo:
+    """The zone in which the clock counts its days."""
+    return sponsor if clock.timezone is None else zone_named(clock.timezone)
+
+
 def _run(
     life: Life,
     clock: Clock,
     occasion: int,
     spell: _Spell,
+    start: _Start,
     mine: Sequence[Noted[SafetyReportSubmitted]],
-    received: Sequence[Noted[SafetyReportSubmitted]],
     place: Place,
 ) -> Run:
-    learned = spell.first.learned_at
-    receipt = None
-    if clock.starts == "sponsor-receipt" and not spell.first.by_sponsor:
-        receipt = _first(received, None if spell.initial else learned)
-    started = _submitted(receipt) if receipt is not None else learned
-    met = _first(mine, None if spell.initial else learned)
-    zone = place.site if clock.starts == "site-awareness" else place.sponsor
-    due, over = limit(clock, started, zone, place.sponsor)
+    since = start.at if clock.starts == "report" else spell.first.learned_at
+    met = _first(mine, None if spell.initial and clock.starts != "report" else since)
+    counted_in = zone_of(clock, place.sponsor)
+    zone = place.site if clock.starts == "site-awareness" else counted_in
+    due, over = limit(clock, start.at, zone, counted_in)
     ended = spell.ended
     return Run(
         ae=life.event.ae,
         clock=clock.clock,
+        jurisdiction=clock.jurisdiction,
         occasion=occasion,
         recipient=clock.recipient,
         trigger=clock.trigger,
-        started_at=started.astimezone(zone),
+        started_at=start.at.astimezone(zone),
         due_at=due,
         over_at=over,
         met_at=_submitted(met).astimezone(zone) if met is not None else None,
         closed_at=ended.learned_at if ended is not None else None,
         closed_because=spell.because,
-        evidence=tuple(sorted({*_known_by(life, spell), *cited(receipt)})),
+        evidence=tuple(sorted({*_known_by(life, spell), *start.cited})),
         met_by=cited(met),
     )
 
@@ -208,15 +268,15 @@ def _submitted(one: Noted[SafetyReportSubmitted]) -> datetime:
 
 
 def limit(
-    clock: Clock, started: datetime, shown_in: ZoneInfo, sponsor: ZoneInfo
+    clock: Clock, started: datetime, shown_in: ZoneInfo, counted_in: ZoneInfo
 ) -> tuple[datetime, datetime]:
     """The limit as it is shown, and the last moment that is still in time."""
     if clock.hours is not None:
         due = (started.astimezone(UTC) + timedelta(hours=clock.hours)).astimezone(shown_in)
         return due, due
     assert clock.days is not None
-    day = started.astimezone(sponsor).date() + timedelta(days=clock.days)
-    due = _last_second(day, sponsor)
+    first = started.astimezone(counted_in).date()
+    due = _last_second(first + timedelta(days=clock.days - clock.first_day), counted_in)
     return due, due.replace(microsecond=999_999)
 
 

@@ -1,66 +1,21 @@
 """What can happen to an adverse event: reports, judgements, submissions, and what follows."""
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from domain.kernel import Code, Conclusion, Decision, Fact, Key, Strict, Term
+from domain.safety.words import (
+    Causality,
+    Coding,
+    Grade,
+    Outcome,
+    Relation,
+    SeriousnessCriterion,
+)
 from domain.time import Instant, Moment
-
-# --- words ----------------------------------------------------------------------------------------
-
-Causality = Literal["unrelated", "unlikely", "possible", "probable", "definite"]
-"""How likely the product caused the event; `possible` and above are suspected."""
-
-SeriousnessCriterion = Literal[
-    "death",
-    "life-threatening",
-    "hospitalisation",
-    "disability",
-    "congenital-anomaly",
-    "important-medical-event",
-]
-"""ICH E2A; 21 CFR 312.32(a)."""
-
-_SUBMISSION_OUTCOMES: Mapping[str, str] = {
-    "RECOVERED/RESOLVED": "recovered",
-    "RECOVERED/RESOLVED WITH SEQUELAE": "recovered-with-sequelae",
-    "RECOVERING/RESOLVING": "recovering",
-    "NOT RECOVERED/NOT RESOLVED": "not-recovered",
-    "FATAL": "fatal",
-    "UNKNOWN": "unknown",
-}
-
-
-def _outcome(value: object) -> object:
-    return _SUBMISSION_OUTCOMES.get(value, value) if isinstance(value, str) else value
-
-
-Outcome = Annotated[
-    Literal[
-        "recovered",
-        "recovered-with-sequelae",
-        "recovering",
-        "not-recovered",
-        "fatal",
-        "unknown",
-    ],
-    BeforeValidator(_outcome),
-]
-"""CDISC controlled terminology C66768; its submission values are accepted too."""
-
-Grade = Annotated[int, Field(ge=1, le=5)]
-"""By the CTCAE version that the protocol pins."""
-
-
-class Coding(Strict):
-    """The event's term in a dictionary (MedDRA)."""
-
-    dictionary: Code
-    version: Annotated[str, Field(max_length=40)]
-    code: Code
-    system_organ_class: Term | None = None
 
 
 class _Described(Fact):
@@ -75,13 +30,27 @@ class _Described(Fact):
     """As the reporter says; what is serious is derived."""
     seriousness: Annotated[tuple[SeriousnessCriterion, ...] | None, Field(strict=False)] = None
     causality: Causality | None = None
-    """The investigator's."""
+    """The investigator's, for the product."""
+    relations: dict[Relation, Causality] | None = None
+    """The investigator's, each cause apart; `product` says the same as `causality`."""
     expected: bool | None = None
     action: Code | None = None
     outcome: Outcome | None = None
     coding: Coding | None = None
     laboratory: bool | None = None
     """Whether it is an abnormal result of the laboratory."""
+
+    @model_validator(mode="after")
+    def _one_word_on_the_product(self) -> Self:
+        _agree(self.causality, self.relations)
+        return self
+
+
+def _agree(causality: Causality | None, relations: Mapping[Relation, Causality] | None) -> None:
+    """The product's causality is said once, or twice alike."""
+    product = (relations or {}).get("product")
+    if causality is not None and product is not None and causality != product:
+        raise PydanticCustomError("two-causalities", "the product has one causality")
 
 
 # --- facts and decisions --------------------------------------------------------------------------
@@ -114,7 +83,15 @@ class AdverseEventAssessed(Decision):
     ae: Code
     by: Literal["investigator", "sponsor"]
     causality: Causality
+    """For the product."""
+    relations: dict[Relation, Causality] | None = None
+    """Each cause apart, where the assessor says more than of the product."""
     expected: bool | None = None
+
+    @model_validator(mode="after")
+    def _one_word_on_the_product(self) -> Self:
+        _agree(self.causality, self.relations)
+        return self
 
 
 class SafetyReportSubmitted(Fact):
@@ -167,10 +144,20 @@ class DoseLimitingToxicityIdentified(Conclusion):
 ContradictionName = Literal[
     "serious-not-flagged",
     "grade-5-not-fatal",
+    "fatal-not-grade-5",
+    "death-criterion-not-fatal",
     "end-before-onset",
     "death-without-fatal-event",
     "death-date-differs",
 ]
+
+
+class Side(Strict):
+    """One of two things that cannot both be right."""
+
+    said: str
+    evidence: Annotated[tuple[int, ...], Field(strict=False)] = ()
+    """Positions of the events that say so."""
 
 
 class ContradictionFound(Conclusion):
@@ -181,6 +168,8 @@ class ContradictionFound(Conclusion):
     """None where it is about no single event."""
     because: ContradictionName
     explanation: str
+    sides: Annotated[tuple[Side, ...], Field(strict=False)] = ()
+    """What stands against what; of conclusions from before this field, nothing."""
 
     def key(self) -> Key:
         """One of a name per event."""
@@ -227,6 +216,8 @@ class SafetyClockMet(_ClockConclusion):
     type: Literal["safety-clock-met"] = "safety-clock-met"
     met_at: Instant
     late: bool
+    late_by: str | None = None
+    """By how much the limit was missed, as an ISO 8601 duration."""
 
     def substance(self) -> tuple[object, ...]:
         """Recorded anew when the limit or the submission changes."""

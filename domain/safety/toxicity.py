@@ -31,11 +31,11 @@ class Finding:
 def dose_limiting(event: AdverseEvent, rules: Toxicity, exposure: Exposure) -> Finding | None:
     """Whether and from when on the event is a dose-limiting toxicity; None when it never is.
 
-    Counted are events that the product may have caused and that began in the window after the
-    dose: death, the grades of the protocol, grade 3 unless it is a local reaction or a laboratory
-    result that passed in time; and at any time the protocol's own categories.
+    Counted are events that the protocol's causes may be behind and that began in the window after
+    the dose: death, the grades of the protocol, grade 3 unless it is a local reaction or a
+    laboratory result that passed in time; and at any time the protocol's own categories.
     """
-    if not event.suspected(exposure) or exposure.follows(event.onset):
+    if not _related(event, rules, exposure) or exposure.follows(event.onset):
         return None
     category = matching(event, rules.always)
     if category is not None:
@@ -100,7 +100,7 @@ def halting(event: AdverseEvent, rules: Toxicity, exposure: Exposure) -> str | N
     category = matching(event, rules.halt_always)
     if category is not None:
         return category
-    if not event.suspected(exposure):
+    if not _related(event, rules, exposure):
         return None
     if event.fatal:
         return "death"
@@ -118,9 +118,14 @@ def matching(event: AdverseEvent, categories: Iterable[str]) -> str | None:
     return None
 
 
-def serious_class(event: AdverseEvent, exposure: Exposure) -> str | None:
+def _related(event: AdverseEvent, rules: Toxicity, exposure: Exposure) -> bool:
+    """Whether one of the causes that the protocol counts may be behind the event."""
+    return event.suspected(exposure, rules.related_to, rules.related_from)
+
+
+def serious_class(event: AdverseEvent, rules: Toxicity, exposure: Exposure) -> str | None:
     """For a related serious event after the dose: its system organ class, or else its term."""
-    if not event.serious or not event.suspected(exposure) or exposure.follows(event.onset):
+    if not event.serious or not _related(event, rules, exposure) or exposure.follows(event.onset):
         return None
     organ_class = event.coding.system_organ_class if event.coding is not None else None
     return _words(organ_class or event.term)

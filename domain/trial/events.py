@@ -129,6 +129,7 @@ class StoppingBoundaryCrossed(Conclusion):
     dosed: int
     evaluable: int
     with_toxicity: int
+    """How many the rule counts: participants with a toxicity, events, doses given too soon."""
 
     def key(self) -> Key:
         """One crossing per rule."""

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from domain.eligibility.rules import Rule
 from domain.kernel import Code, Number, Strict, Term
+from domain.safety.words import Causality, Relation
 
 Text = Annotated[str, Field(min_length=1, max_length=4_000)]
 
@@ -168,10 +169,21 @@ class Clock(Strict):
     """A reporting duty: who owes what to whom, from which moment, within which limit."""
 
     clock: Code
-    starts: Literal["site-awareness", "sponsor-receipt"]
+    jurisdiction: Code | None = None
+    """Whose rule it is (`US`, `EU`, `GB`); None: the study's own, or everybody's."""
+    starts: Literal["site-awareness", "sponsor-receipt", "sponsor-judgement", "report"]
+    """From when it counts: the site knows; the sponsor has the site's report; the sponsor has
+    judged that the event qualifies (its receipt, until then); the report of another duty."""
+    after: Code | None = None
+    """For a duty that starts with a report: the clock whose report it is."""
     trigger: Literal["serious", "fatal-or-life-threatening", "suspected-unexpected-serious"]
     hours: Annotated[int, Field(ge=1, le=24 * DAYS_MAX)] | None = None
     days: Annotated[int, Field(ge=1, le=DAYS_MAX)] | None = None
+    """Calendar days; the limit is the end of the last one."""
+    first_day: Literal[0, 1] = 0
+    """Whether the day of the start is day 0 or already day 1."""
+    timezone: Annotated[str, Field(max_length=64)] | None = None
+    """IANA name of the zone in which days are counted; None: the sponsor's."""
     recipient: Code
     regulation: Text
 
@@ -215,8 +227,14 @@ class Toxicity(Strict):
     """Dose-limiting toxicity as data, the stopping boundary and the absolute halts."""
 
     window_days: Days = 28
+    related_to: Annotated[
+        tuple[Relation, ...], Field(strict=False, min_length=1, max_length=LIST_MAX)
+    ] = ("product",)
+    """The causes that count, here and for the halts; one of them is enough."""
+    related_from: Causality = "possible"
+    """The weakest judgement that counts, the investigator's or the sponsor's."""
     grade_any: Grade = 4
-    """At or above this grade, any event that is at least possibly related."""
+    """At or above this grade, any event that is related."""
     grade_non_laboratory: Grade = 3
     laboratory_days: Days = 7
     """A grade 3 laboratory event counts when it lasts longer than this."""
@@ -227,7 +245,7 @@ class Toxicity(Strict):
     """Categories that always count (anaphylaxis, thromboembolism, ...), by code or by term."""
     boundary: Annotated[Bayesian | Pocock | ThreePlusThree | Boin, Field(discriminator="design")]
     halt_grade: Grade = 4
-    """At or above this grade, or fatal, one event that is at least possibly related halts."""
+    """At or above this grade, or fatal, one event that is related halts."""
     halt_always: Annotated[tuple[Code, ...], Field(strict=False)] = ()
     """Categories of which one event after the dose halts the study, whatever its grade."""
     halt_same_class: Count = 2

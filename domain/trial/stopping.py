@@ -1,4 +1,4 @@
-"""Stopping rules across participants: the boundary on toxicity rates, and absolute halts.
+"""Stopping rules across participants: the boundary on toxicity rates, absolute halts, the stagger.
 
 A crossing proposes a hold. It stands until a named person lifts it, and is taken back only when
 what it rested on was: that more participants turn out well later does not undo it.
@@ -8,17 +8,29 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING, assert_never
 
 from domain.clinical import toxicity as boundaries
 from domain.kernel import Noted, cited
 from domain.trial.events import SlotTaken, StoppingBoundaryCrossed
-from domain.trial.protocol import Bayesian, Boin, Pocock, Protocol, ThreePlusThree, Toxicity
+from domain.trial.protocol import (
+    Bayesian,
+    Boin,
+    Pocock,
+    Protocol,
+    Stagger,
+    ThreePlusThree,
+    Toxicity,
+)
 
 if TYPE_CHECKING:
     from domain.trial.study import Trial
 
 Slot = Noted[SlotTaken]
+
+STAGGER = "stagger"
+"""The rule that the first doses keep their distance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +86,7 @@ def boundary_at(rules: Toxicity, evaluable: int, accrual: int | None) -> int | N
 
 def crossed(trial: "Trial", protocol: Protocol, today: date) -> Iterator[StoppingBoundaryCrossed]:
     """Crossings that the study's stream does not say yet, and those whose ground fell away."""
-    rules = protocol.toxicity
-    found = _crossings(trial, protocol, rules, today) if rules is not None else ()
-    current = {one.rule: one for one in found}
+    current = {one.rule: one for one in _crossings(trial, protocol, today)}
     for rule, crossing in current.items():
         known = trial.boundaries.get(rule) or trial.lifted.get(rule)
         if known is None or crossing.with_toxicity > known.body.with_toxicity:
@@ -104,8 +114,9 @@ def _counted(
 
 
 def _crossings(
-    trial: "Trial", protocol: Protocol, rules: Toxicity, today: date
+    trial: "Trial", protocol: Protocol, today: date
 ) -> Iterator[StoppingBoundaryCrossed]:
+    rules = protocol.toxicity
     dosed, evaluable, limiting = _counted(trial, protocol, today)
 
     def crossing(
@@ -120,6 +131,12 @@ def _crossings(
             evidence=cited(*slots),
         )
 
+    if protocol.stagger is not None and (hasty := _too_soon(dosed, protocol.stagger)):
+        first, days = protocol.stagger.first, protocol.stagger.days
+        words = f"the first {first} doses are at least {days} days apart, and {len(hasty)} were not"
+        yield crossing(STAGGER, words, [slot for pair in hasty for slot in pair], len(hasty))
+    if rules is None:
+        return
     limit = boundary_at(rules, len(evaluable), protocol.accrual) if evaluable else None
     if limit is not None and len(limiting) >= limit:
         words = (
@@ -136,6 +153,23 @@ def _crossings(
             slots = [slot for slot in dosed if name in _classes(slot)]
             words = f"{count} related serious events of one class: {name}"
             yield crossing(f"same-class-{name}", words, slots, count)
+
+
+def _too_soon(dosed: list[Slot], stagger: Stagger) -> list[tuple[Slot, Slot]]:
+    """Of the study's first doses those that were given too soon, each with the one before it."""
+    days = sorted(
+        (
+            (slot.body.dosed_on.first, slot.body.participant, slot)
+            for slot in dosed
+            if slot.body.dosed_on is not None
+        ),
+        key=lambda one: one[:2],
+    )
+    return [
+        (before, after)
+        for (earlier, _, before), (later, _, after) in pairwise(days[: stagger.first])
+        if (later - earlier).days < stagger.days
+    ]
 
 
 def _halted(dosed: list[Slot]) -> Mapping[str, list[Slot]]:
@@ -156,8 +190,10 @@ def _classes(slot: Slot) -> list[str]:
 
 
 def _toxic(trial: "Trial", rule: str, protocol: Protocol, today: date) -> int:
-    """How many toxicities a rule counts now, whether or not they cross it."""
+    """How many a rule counts now (toxicities, doses too soon), whether or not they cross it."""
     dosed, _, limiting = _counted(trial, protocol, today)
+    if rule == STAGGER:
+        return len(_too_soon(dosed, protocol.stagger)) if protocol.stagger is not None else 0
     if rule.startswith("halt-"):
         return len(_halted(dosed).get(rule.removeprefix("halt-"), []))
     if rule.startswith("same-class-"):

@@ -121,6 +121,9 @@ def zone_named(name: str) -> ZoneInfo:
     return ZoneInfo(name)
 
 
+RELEASERS = ("sponsor", "safety-officer", "administrator")
+"""The roles whose named person may lift a hold."""
+
 # --- check: what is refused -----------------------------------------------------------------------
 
 
@@ -143,7 +146,7 @@ def check(trial: Trial, proposed: Proposed) -> None:
             if body.scope != "study" and body.scope not in trial.sites:
                 raise Refused("order", "the scope is neither the study nor an open site")
         case HoldReleased():
-            _may_release(trial, body)
+            _may_release(trial, proposed, body)
         case SlotTaken() | SlotFreed() | StoppingBoundaryCrossed():
             raise Refused("signer", "a conclusion is drawn by Cairn only")
         case _:
@@ -169,7 +172,9 @@ def _may_activate(trial: Trial, body: ProtocolActivated) -> None:
         raise Refused("order", "no such protocol version is published")
 
 
-def _may_release(trial: Trial, body: HoldReleased) -> None:
+def _may_release(trial: Trial, proposed: Proposed, body: HoldReleased) -> None:
+    if proposed.actor.role not in RELEASERS:
+        raise Refused("signer", "a hold is lifted by the sponsor or the safety officer")
     standing = [hold for hold in trial.holds if hold.body.scope == body.scope]
     if not standing and not (body.scope == "study" and trial.boundaries):
         raise Refused("order", "there is no such hold in force")

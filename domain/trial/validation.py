@@ -21,6 +21,8 @@ RULES: Mapping[str, str] = MappingProxyType(
         **decidable.RULES,
         "another-study-than-addressed": "The document names another study than its address.",
         "another-version-than-addressed": "The document names another version than its address.",
+        "clock-after-itself": "A duty that follows a report starts from another clock's, which is "
+        "no such duty itself; only it names one.",
         "clock-with-two-limits": "A clock has hours or days, not both.",
         "clock-without-limit": "A clock needs hours or days.",
         "dangling-assumption": "An assumption is listed for a place that does not exist.",
@@ -93,10 +95,16 @@ def repeated_names(document: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _settings(protocol: Protocol) -> Iterator[Problem]:
-    try:
-        zone_named(protocol.settings.sponsor_timezone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
+    if not _is_zone(protocol.settings.sponsor_timezone):
         yield Problem("/settings/sponsor_timezone", "unknown-time-zone")
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        zone_named(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
 
 
 # --- words ----------------------------------------------------------------------------------------
@@ -234,6 +242,11 @@ def _clocks(protocol: Protocol) -> Iterator[Problem]:
             yield Problem(f"/clocks/{index}", "clock-without-limit")
         if clock.hours is not None and clock.days is not None:
             yield Problem(f"/clocks/{index}", "clock-with-two-limits")
+        first = {one.clock for one in protocol.clocks if one.starts != "report"}
+        if clock.after not in first if clock.starts == "report" else clock.after is not None:
+            yield Problem(f"/clocks/{index}/after", "clock-after-itself")
+        if clock.timezone is not None and not _is_zone(clock.timezone):
+            yield Problem(f"/clocks/{index}/timezone", "unknown-time-zone")
 
 
 def _criteria(protocol: Protocol, spared: Words) -> Iterator[Problem]:

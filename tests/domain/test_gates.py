@@ -324,9 +324,11 @@ def test_an_authorised_dose_keeps_others_at_a_distance_until_it_is_not_given() -
 
 def test_after_the_first_doses_the_distance_is_over() -> None:
     study = Study(protocol_but(settings={"screening_validity_days": 60}))
-    for who in ("01-002", "01-003", "01-004"):
-        study.post(*on_study, authorised, dosed, who=who, historical=True)
-    given(*on_study, study=study).when(authorised).recorded_as_said()
+    for who, day in (("01-002", "2026-12-07"), ("01-003", "2026-12-21"), ("01-004", "2027-01-04")):
+        acts = (authorised.on(f"{day}T08:00:00-05:00"), dosed.on(f"{day}T10:00:00-05:00"))
+        study.post(*on_study, *acts, who=who, historical=True)
+    next_day = authorised.on("2027-01-05T09:00:00-05:00")
+    given(*on_study, study=study).when(next_day).recorded_as_said()
 
 
 # --- the dose -------------------------------------------------------------------------------------

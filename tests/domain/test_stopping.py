@@ -31,7 +31,11 @@ LAST = "01-010"
 
 def study_of(count: int, toxicity: dict[str, Any] | None = None) -> Study:
     """A study in which so many were dosed on 7 December; nobody had an event yet."""
-    changes: dict[str, Any] = {"visits": (), "settings": {"screening_validity_days": 400}}
+    changes: dict[str, Any] = {
+        "visits": (),
+        "settings": {"screening_validity_days": 400},
+        "stagger": None,
+    }
     if toxicity is not None:
         changes["toxicity"] = toxicity
     study = Study(protocol_but(**changes))
