@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal
 
-from domain.journey.visits import VisitBooked, VisitCompleted, VisitMissed
+from domain.journey.visits import Booking, VisitBooked, VisitCompleted, VisitMissed
 from domain.kernel import Noted, cited
 from domain.trial.protocol import Visit
 
@@ -15,7 +15,7 @@ Status = Literal["provisional", "upcoming", "due", "overdue", "completed", "miss
 class Anchor:
     """The civil day that visits are counted from, and the fact that sets it."""
 
-    name: Literal["dose", "screening", "discontinuation"]
+    name: Literal["dose", "screening", "discontinuation", "booking"]
     day: date
     provisional: bool
     by: Noted[Any]
@@ -53,6 +53,12 @@ class PlannedVisit:
     """The day of what ended the participant's visits while this one was open."""
     booked: Noted[VisitBooked] | None = None
     """The standing booking of a visit that was not held."""
+    booked_on: date | None = None
+    """Its civil day at the site."""
+    bookings: tuple[Booking, ...] = ()
+    """Every booking of the visit, as they were made."""
+    once: tuple[date, date] | None = None
+    """The window it had while its anchor stood, where none stands now."""
 
     @property
     def subject(self) -> str:
@@ -101,11 +107,27 @@ class PlannedVisit:
 
     @property
     def booked_outside(self) -> bool:
-        """Whether the standing booking certainly lies outside the window."""
-        if self.booked is None or self.earliest is None or self.latest is None:
-            return False
-        at = self.booked.body.at
-        return at.last < self.earliest or at.first > self.latest
+        """Whether the standing booking lies outside the window."""
+        return self.booked_days_outside != 0
+
+    @property
+    def booked_days_outside(self) -> int:
+        """By how many days the standing booking misses the window: negative early."""
+        day = self.booked_on
+        if day is None or self.earliest is None or self.latest is None:
+            return 0
+        return min((day - self.earliest).days, 0) or max((day - self.latest).days, 0)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a coordinator should look at again, in sentences."""
+        days = self.booked_days_outside
+        if days == 0:
+            return ()
+        side = f"after the window closes on {self.latest}"
+        if days < 0:
+            side = f"before the window opens on {self.earliest}"
+        return (f"booked for {self.booked_on}, {_days(abs(days))} {side}",)
 
     @property
     def open(self) -> bool:
@@ -121,6 +143,9 @@ class PlannedVisit:
     @property
     def why(self) -> str:
         """How the dates come about, in a sentence."""
+        if self.anchor is not None and self.anchor.name == "booking":
+            at = f"booked for {self.anchor.day}, position {self.anchor.by.position}"
+            return f"{at}; not planned by protocol {self.protocol}"
         if self.anchor is None or self.plan is None or self.target is None:
             return _without_dates(self)
         parts = [_counted(self, self.anchor), _window(self.plan)]
@@ -146,6 +171,7 @@ def _counted(planned: PlannedVisit, anchor: Anchor) -> str:
         "dose": "planned dose" if anchor.provisional else "dose",
         "screening": "booked screening visit" if anchor.provisional else "start of screening",
         "discontinuation": "discontinuation",
+        "booking": "booking",
     }[anchor.name]
     at = f"{what} on {anchor.day}, position {anchor.by.position}"
     day = planned.plan.day if planned.plan is not None else None

@@ -3,19 +3,25 @@
 Windows are civil days in the site's zone. Visits after the dose are planned from the day of the
 first dose, never from the visit before, so that delays do not add up; until then from the booked
 day of the dosing visit (provisional). The screening visit is planned from its own beginning.
-A visit that was held keeps the protocol version that was in force then.
+A visit that was held, or whose window closed, keeps the protocol version that was in force then;
+one that a later version no longer plans is not expected from then on.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple
+from datetime import date
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from domain.journey.visits import UNSCHEDULED, VisitCompleted
+from domain.in_force import InForce, in_force
+from domain.journey.closure import Discontinued
+from domain.journey.screening import ScreeningStarted
+from domain.journey.treatment import Dosed
+from domain.journey.visits import UNSCHEDULED, Booking, VisitBooked, VisitCompleted
 from domain.kernel import Noted
 from domain.planned import Anchor, PlannedVisit, Status, status
 from domain.trial.protocol import Protocol, Visit
+from domain.visit_dates import dates_of, day_number
 
 if TYPE_CHECKING:
     from domain.participant import Participant
@@ -85,13 +91,16 @@ def _dose_anchor(participant: "Participant", protocol: Protocol, zone: ZoneInfo)
     return Anchor("dose", booked.body.at.civil(zone)[0], True, booked)
 
 
+_UNPLANNED = ("early-termination", "unscheduled")
+
+
 @dataclass(frozen=True, slots=True)
 class _Planning:
     """What the calendar is computed from."""
 
     trial: "Trial"
     participant: "Participant"
-    protocol: Protocol
+    versions: tuple[InForce, ...]
     zone: ZoneInfo
     dose: Anchor | None
     ended: date | None
@@ -101,23 +110,28 @@ class _Planning:
 
     @classmethod
     def of(cls, trial: "Trial", participant: "Participant") -> "_Planning":
-        protocol, zone = trial.protocol_of(participant), trial.zone(participant.site)
+        versions, zone = in_force(trial, participant), trial.zone(participant.site)
         left = participant.closure.discontinued
         return cls(
             trial=trial,
             participant=participant,
-            protocol=protocol,
+            versions=versions,
             zone=zone,
-            dose=_dose_anchor(participant, protocol, zone),
+            dose=_dose_anchor(participant, versions[-1].protocol, zone),
             ended=_ended(participant, zone),
             left=left[0] if left else None,
         )
 
+    @property
+    def protocol(self) -> Protocol:
+        """The version in force now."""
+        return self.versions[-1].protocol
+
     def all(self) -> Iterator[PlannedVisit]:
-        """The planned visits, then what was held beyond them."""
+        """The planned visits, then what was planned before, held beyond them or only booked."""
         before: PlannedVisit | None = None
         extra: list[PlannedVisit] = []
-        for visit in self.protocol.visits:
+        for visit in self.protocol.calendar:
             rows = self._of(visit, before)
             if not rows:
                 continue
@@ -125,13 +139,13 @@ class _Planning:
             extra.extend(rows[1:])
             if rows[0].target is not None and visit.day is not None:
                 before = rows[0]
-        planned = {visit.code for visit in self.protocol.visits if visit.kind != "unscheduled"}
-        counted: dict[str, int] = {}
-        for held in self.participant.visits.completed:
-            code = held.body.visit
-            if code not in planned:
-                counted[code] = counted.get(code, 0) + 1
-                extra.append(self._beyond(code, counted[code], held))
+        planned = {one.code for one in self.protocol.calendar if one.kind != "unscheduled"}
+        for one in reversed(self.versions[:-1]):
+            for visit in one.protocol.calendar:
+                if visit.code not in planned and visit.kind not in _UNPLANNED:
+                    planned.add(visit.code)
+                    extra.extend(self._dropped(visit, one))
+        extra.extend(self._beside(planned))
         yield from sorted(extra, key=_by_day)
 
     def _of(self, visit: Visit, before: PlannedVisit | None) -> list[PlannedVisit]:
@@ -173,10 +187,29 @@ class _Planning:
         end = self.protocol.end_visit
         finished = end is not None and bool(self.participant.visits.held(end.code))
         if self.left is None or not self.participant.treatment.dosed or finished:
+            dosed = any(isinstance(one.body, Dosed) for one in self.participant.history)
+            if dosed and not held and (once := self._once(visit)) is not None:
+                row = self._open(visit, None, None)
+                return [replace(row, once=once, not_expected_since=once[0])]
             return [self._beyond(visit.code, n, one) for n, one in enumerate(held, start=1)]
         day, last = self.left.when.civil(self.zone)
         anchor = Anchor("discontinuation", day, day != last, self.left)
         return self._rows(visit, anchor, held, None)
+
+    def _dropped(self, visit: Visit, last: InForce) -> list[PlannedVisit]:
+        """A visit that a later version no longer plans: to be held until that version came."""
+        anchor = self.dose
+        if visit.anchor == "screening":
+            started = self.participant.screening.started
+            day = started[-1].when.civil(self.zone)[0] if started else None
+            anchor = Anchor("screening", day, False, started[-1]) if day else None
+        rows = self._rows(visit, anchor, self.participant.visits.held(visit.code), None)
+        return [
+            replace(row, not_expected_since=min(row.not_expected_since or last.until, last.until))
+            if row.open and last.until is not None and not _closed_before(row, last.until)
+            else row
+            for row in rows
+        ]
 
     def _rows(
         self,
@@ -187,25 +220,27 @@ class _Planning:
     ) -> list[PlannedVisit]:
         if not held:
             return [self._open(visit, anchor, before)]
-        return [
+        rows = [
             self._held(visit, number, anchor, one, before)
             for number, one in enumerate(held, start=1)
         ]
+        return [replace(rows[0], bookings=self._bookings(visit.code)), *rows[1:]]
 
     def _open(
         self, visit: Visit, anchor: Anchor | None, before: PlannedVisit | None
     ) -> PlannedVisit:
-        dates = _dates(visit, anchor, before)
         missed = self.participant.visits.said_missed(visit.code)
-        since = self._not_expected(visit, anchor, dates.latest) if missed is None else None
+        protocol, plan = self._planned_by(visit, anchor, before, missed)
+        dates = dates_of(plan, anchor, before)
+        since = self._not_expected(plan, anchor, dates.latest) if missed is None else None
         booked = self.participant.visits.booking(visit.code) if since is None else None
         return PlannedVisit(
-            visit=visit.code,
+            visit=plan.code,
             occurrence=1,
-            name=visit.name,
-            protocol=self.protocol.version,
-            plan=visit,
-            day_number=_day_number(visit, self.protocol),
+            name=plan.name,
+            protocol=protocol.version,
+            plan=plan,
+            day_number=day_number(plan, protocol),
             anchor=anchor,
             target=dates.target,
             earliest=dates.earliest,
@@ -214,7 +249,35 @@ class _Planning:
             said_missed=missed,
             not_expected_since=since,
             booked=booked,
+            booked_on=booked.body.at.civil(self.zone)[0] if booked is not None else None,
+            bookings=self._bookings(visit.code),
+            once=self._once(plan) if dates.target is None else None,
         )
+
+    def _planned_by(
+        self,
+        visit: Visit,
+        anchor: Anchor | None,
+        before: PlannedVisit | None,
+        missed: Noted[Any] | None,
+    ) -> tuple[Protocol, Visit]:
+        """The version under which the visit is past, else the last one that plans it."""
+        found = (self.protocol, visit)
+        for one in self.versions:
+            plan = one.protocol.visits_by_code.get(visit.code)
+            if plan is None:
+                continue
+            found = (one.protocol, plan)
+            if one.until is None:
+                break
+            if missed is not None:
+                if missed.when.civil(self.zone)[1] < one.until:
+                    break
+            elif anchor is not None and not anchor.provisional:
+                latest = dates_of(plan, anchor, before).latest
+                if latest is not None and latest < one.until:
+                    break
+        return found
 
     def _not_expected(
         self, visit: Visit, anchor: Anchor | None, latest: date | None
@@ -240,7 +303,7 @@ class _Planning:
     ) -> PlannedVisit:
         protocol = self.trial.protocol_of(self.participant, held.when.latest(self.zone))
         then = protocol.visits_by_code.get(visit.code, visit)
-        dates = _dates(then, anchor, before)
+        dates = dates_of(then, anchor, before)
         first, last = held.when.civil(self.zone)
         return PlannedVisit(
             visit=then.code,
@@ -248,7 +311,7 @@ class _Planning:
             name=then.name,
             protocol=protocol.version,
             plan=then,
-            day_number=_day_number(then, protocol),
+            day_number=day_number(then, protocol),
             anchor=anchor,
             target=dates.target,
             earliest=dates.earliest,
@@ -259,16 +322,46 @@ class _Planning:
             completed_last=last,
         )
 
+    # --- beside the plan --------------------------------------------------------------------------
+
+    def _beside(self, planned: set[str]) -> Iterator[PlannedVisit]:
+        """What was held, or stands booked, without being planned."""
+        visits = self.participant.visits
+        counted: dict[str, int] = {}
+        for held in visits.completed:
+            code = held.body.visit
+            if code not in planned:
+                counted[code] = counted.get(code, 0) + 1
+                yield self._beyond(code, counted[code], held)
+        for code in sorted({one.body.visit for one in visits.booked} - planned):
+            booked = visits.booking(code)
+            if booked is None or any(one.after(booked) for one in visits.held(code)):
+                continue
+            day = booked.body.at.civil(self.zone)[0]
+            plan = self.protocol.visits_by_code.get(code)
+            yield PlannedVisit(
+                visit=code,
+                occurrence=counted.get(code, 0) + 1,
+                name=self._name(code, plan),
+                protocol=self.protocol.version,
+                plan=plan,
+                anchor=Anchor("booking", day, False, booked),
+                target=day,
+                not_expected_since=self.ended,
+                booked=booked if self.ended is None else None,
+                booked_on=day if self.ended is None else None,
+                bookings=self._bookings(code),
+            )
+
     def _beyond(self, code: str, number: int, held: Noted[VisitCompleted]) -> PlannedVisit:
         """A visit that the protocol in force does not plan."""
         protocol = self.trial.protocol_of(self.participant, held.when.latest(self.zone))
         plan = protocol.visits_by_code.get(code)
         first, last = held.when.civil(self.zone)
-        name = plan.name if plan is not None else _UNPLANNED_NAMES.get(code, code)
         return PlannedVisit(
             visit=code,
             occurrence=number,
-            name=name,
+            name=self._name(code, plan),
             protocol=protocol.version,
             plan=plan,
             held=held,
@@ -276,56 +369,45 @@ class _Planning:
             completed_last=last,
         )
 
+    @staticmethod
+    def _name(code: str, plan: Visit | None) -> str:
+        return plan.name if plan is not None else _UNPLANNED_NAMES.get(code, code)
+
+    def _bookings(self, code: str) -> tuple[Booking, ...]:
+        return self.participant.visits.bookings(code)
+
+    def _once(self, plan: Visit) -> tuple[date, date] | None:
+        """The window that was shown before its anchor was taken back; calendars that people
+        subscribe to must be told that it is off, and when it would have been."""
+        kinds: tuple[type[Any], ...] = (Dosed, VisitBooked)
+        dosing = self.protocol.dosing_visit
+        code = dosing.code if dosing is not None else None
+        if plan.kind == "early-termination":
+            kinds = (Discontinued,)
+        elif plan.anchor == "screening":
+            kinds, code = (ScreeningStarted, VisitBooked), plan.code
+        for one in reversed(self.participant.history):
+            body = one.body
+            if not isinstance(body, kinds) or getattr(body, "visit", code) != code:
+                continue
+            when = body.at if isinstance(body, VisitBooked) else one.occurred_at
+            anchor = Anchor("booking", when.civil(self.zone)[0], True, Noted(body, one))
+            dates = dates_of(plan, anchor, None)
+            if dates.earliest is not None and dates.latest is not None:
+                return dates.earliest, dates.latest
+        return None
+
 
 _UNPLANNED_NAMES = {UNSCHEDULED: "Unscheduled visit"}
 
 
+def _closed_before(planned: PlannedVisit, day: date) -> bool:
+    return not planned.provisional and planned.latest is not None and planned.latest < day
+
+
 def _by_day(planned: PlannedVisit) -> tuple[date, str, int]:
-    return (planned.completed_first or date.max, planned.visit, planned.occurrence)
-
-
-def _day_number(visit: Visit, protocol: Protocol) -> int | None:
-    """The day as the study counts it: with or without a day 0."""
-    day = visit.day
-    if day is not None and day >= 0 and protocol.settings.day_numbering == "day-1":
-        return day + 1
-    return day
-
-
-class _Dates(NamedTuple):
-    """A visit's target and window, and the visit before that pushed them, if one did."""
-
-    target: date | None = None
-    earliest: date | None = None
-    latest: date | None = None
-    after_visit: tuple[str, date] | None = None
-
-
-def _dates(plan: Visit, anchor: Anchor | None, before: PlannedVisit | None) -> _Dates:
-    if anchor is None:
-        return _Dates()
-    target = anchor.day + timedelta(days=plan.day or 0)
-    if not plan.windowed or (plan.day is None and not (plan.before or plan.after)):
-        return _kept_apart(_Dates(target), plan, before)
-    earliest = target - timedelta(days=plan.before)
-    latest = target + timedelta(days=plan.after)
-    return _kept_apart(_Dates(target, earliest, latest), plan, before)
-
-
-def _kept_apart(dates: _Dates, plan: Visit, before: PlannedVisit | None) -> _Dates:
-    """The distance to the visit before comes first: it may push the window beyond its end."""
-    if plan.after_previous is None or before is None or before.said_missed is not None:
-        return dates
-    day = before.completed_first or before.target
-    if day is None or dates.target is None:
-        return dates
-    floor = day + timedelta(days=plan.after_previous)
-    pushed = (before.visit, day)
-    if dates.earliest is None or dates.latest is None:
-        return _Dates(floor, after_visit=pushed) if dates.target < floor else dates
-    if dates.earliest >= floor:
-        return dates
-    return _Dates(max(dates.target, floor), floor, max(dates.latest, floor), pushed)
+    day = planned.completed_first or planned.target or date.max
+    return (day, planned.visit, planned.occurrence)
 
 
 def _ended(participant: "Participant", zone: ZoneInfo) -> date | None:

@@ -1,6 +1,6 @@
 """Visits: what was booked, held, missed and collected, and what the calendar makes of it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import lru_cache
@@ -23,13 +23,13 @@ from domain.kernel import (
     Strict,
     joined,
 )
-from domain.time import Appointment, CivilDate, When
-from domain.trial.protocol import Mode, Procedure, Protocol
+from domain.time import Appointment, CivilDate, Instant, When
+from domain.trial.protocol import Mode
 
 if TYPE_CHECKING:
-    from domain.journey.screening import DemographicsRecorded
     from domain.participant import Participant
     from domain.planned import PlannedVisit
+    from domain.procedures import Circumstances
     from domain.trial.study import Trial
 
 PROCEDURES_MAX = 200
@@ -67,6 +67,8 @@ class ProcedureReport(Strict):
     code: Code
     done: bool
     cause: Code | None = None
+    at: Instant | None = None
+    """When it was done, where the order within the visit matters."""
 
 
 class VisitCompleted(Fact):
@@ -177,13 +179,24 @@ class Visits:
                 return booked
         return None
 
-    def _taken_back(self, booked: Noted[VisitBooked]) -> bool:
-        return any(
-            cancelled.body.visit == booked.body.visit
-            and (cancelled.body.at is None or _same_time(cancelled.body.at, booked.body.at))
-            and cancelled.after(booked)
-            for cancelled in self.cancelled
+    def bookings(self, code: str) -> tuple["Booking", ...]:
+        """Every booking of the visit, in the order in which they were made."""
+        standing = self.booking(code)
+        made = [one for one in self.booked if one.body.visit == code]
+        return tuple(
+            Booking(one, "standing") if one is standing else self._ended(one, made[number:])
+            for number, one in enumerate(made, start=1)
         )
+
+    def _ended(self, booked: Noted[VisitBooked], later: Sequence[Noted[VisitBooked]]) -> "Booking":
+        """What happened to the booking first: another in its place, or a cancellation."""
+        back = [one for one in self.cancelled if _takes_back(one, booked)]
+        if later and not (back and later[0].after(back[0])):
+            return Booking(booked, "moved", later[0])
+        return Booking(booked, "cancelled", back[0] if back else None)
+
+    def _taken_back(self, booked: Noted[VisitBooked]) -> bool:
+        return any(_takes_back(cancelled, booked) for cancelled in self.cancelled)
 
     def held(self, code: str) -> tuple[Noted[VisitCompleted], ...]:
         """Every time that the visit was held."""
@@ -200,6 +213,25 @@ class Visits:
         return any(one.body.visit == code for one in self.completed) or any(
             one.body.visit == code for one in self.missed
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """A booking, and what became of it."""
+
+    made: Noted[VisitBooked]
+    state: Literal["standing", "moved", "cancelled"]
+    by: Noted[VisitBooked] | Noted[VisitCancelled] | None = None
+    """The later booking or the cancellation that ended it."""
+
+
+def _takes_back(cancelled: Noted[VisitCancelled], booked: Noted[VisitBooked]) -> bool:
+    at = cancelled.body.at
+    return (
+        cancelled.body.visit == booked.body.visit
+        and (at is None or _same_time(at, booked.body.at))
+        and cancelled.after(booked)
+    )
 
 
 def _same_time(one: When, other: When) -> bool:
@@ -267,15 +299,17 @@ def evolve(visits: Visits, recorded: Recorded) -> Visits:
 def conclude(trial: "Trial", participant: "Participant", now: datetime) -> Iterator[Conclusion]:
     """Windows that closed, visits outside theirs or missed, required procedures not done."""
     # The calendar knows visits as this chapter defines them, so it is imported when it is needed.
+    from domain.procedures import Circumstances
     from domain.schedule import schedule
 
     planned = schedule(trial, participant)
-    today = now.astimezone(trial.zone(participant.site)).date()
-    demographics = participant.screening.demographics
+    zone = trial.zone(participant.site)
+    today = now.astimezone(zone).date()
+    around = Circumstances(participant, zone)
     yield from participant.derived(
         "visit conclusions",
-        (planned, _same(today), demographics, trial.protocols),
-        lambda: tuple(_concluded(trial, planned, today, demographics)),
+        (planned, _same(today), trial.protocols, *around.inputs),
+        lambda: tuple(_concluded(trial, planned, today, around)),
     )
 
 
@@ -289,13 +323,14 @@ def _concluded(
     trial: "Trial",
     planned: "tuple[PlannedVisit, ...]",
     today: date,
-    demographics: "tuple[Noted[DemographicsRecorded], ...]",
+    around: "Circumstances",
 ) -> Iterator[Conclusion]:
-    person = demographics[-1].body if demographics else None
+    from domain.procedures import conclusions
+
     for one in planned:
         if one.held is not None:
             yield from _out_of_window(one)
-            yield from _not_done(one, trial.protocols[one.protocol], person)
+            yield from conclusions(one, trial.protocols[one.protocol], around)
         elif one.said_missed is not None:
             yield _missed(one, f"{one.visit} was missed", one.said_missed.cited)
         elif has_lapsed(one, today):
@@ -340,42 +375,3 @@ def _missed(planned: "PlannedVisit", explanation: str, evidence: tuple[int, ...]
         explanation=explanation,
         evidence=evidence,
     )
-
-
-def _not_done(
-    planned: "PlannedVisit", protocol: Protocol, person: "DemographicsRecorded | None"
-) -> Iterator[Conclusion]:
-    """Procedures reported as not done that the protocol asks for at this visit."""
-    assert planned.held is not None
-    body = planned.held.body
-    required = planned.plan.procedures if planned.plan is not None else ()
-    reports = {one.code: one for one in body.procedures or ()}
-    for code in required:
-        report = reports.get(code)
-        procedure = protocol.procedures.get(code)
-        if report is None or report.done or procedure is None:
-            continue
-        if not _asked(procedure, body.mode, person):
-            continue
-        cause = f" ({report.cause})" if report.cause else ""
-        yield DeviationDetected(
-            rule="procedure-missed",
-            subject=f"{planned.subject} {code}",
-            category="procedure-missed",
-            importance="important" if procedure.safety else "minor",
-            explanation=f"{code} was not done at {planned.visit}{cause}",
-            evidence=planned.held.cited,
-        )
-
-
-def _asked(procedure: Procedure, mode: Mode, person: "DemographicsRecorded | None") -> bool:
-    """Whether the procedure is required in this mode and of this person, as far as known."""
-    if procedure.optional or (procedure.modes and mode not in procedure.modes):
-        return False
-    if person is None:
-        return True
-    if procedure.sexes and person.sex not in procedure.sexes:
-        return False
-    if procedure.childbearing_only:
-        return person.childbearing_potential is not False and person.sex != "male"
-    return True

@@ -18,6 +18,7 @@ Text = Annotated[str, Field(min_length=1, max_length=4_000)]
 DAYS_MAX = 3_660
 COUNT_MAX = 100_000
 LIST_MAX = 1_000
+REPEATS_MAX = 200
 WORDS_MAX = 5_000
 WORDING_MAX = 20_000
 """Characters of a criterion's legal wording."""
@@ -85,12 +86,35 @@ class Entry(Strict):
     """For scores and item lists: item -> weight."""
     groups: dict[Code, Annotated[tuple[Code, ...], Field(strict=False)]] = {}
     loinc: Annotated[str, Field(pattern=r"^\d{1,5}-\d$")] | None = None
+class EarlierResult(Strict):
+    """A result that was found up to and with the day of a visit."""
+
+    code: Code
+    """An observation code of the dictionary."""
+    interpretation: Literal["positive", "negative", "indeterminate"] = "positive"
+
+
 
 
 class Procedure(Strict):
     """Something done at a visit, and when it is required."""
 
     name: Term
+    after_results: Annotated[
+        tuple[EarlierResult, ...], Field(strict=False, max_length=LIST_MAX)
+    first: bool = False
+    """At its visit it comes before every other procedure that is not first, too."""
+    ] = ()
+    """Required only where one of these results was found before; empty: in any case."""
+class Repeat(Strict):
+    """A visit that comes again and again, each time under a code of its own."""
+
+    every: Annotated[int, Field(ge=1, le=DAYS_MAX)]
+    """Days from one target to the next."""
+    times: Annotated[int, Field(ge=2, le=REPEATS_MAX)]
+    """How often it takes place, the first time included."""
+
+
     safety: bool = False
     """Whether its absence is an important deviation."""
     modes: Annotated[tuple[Mode, ...], Field(strict=False)] = ()
@@ -99,6 +123,8 @@ class Procedure(Strict):
         tuple[Literal["female", "male", "intersex", "unknown"], ...], Field(strict=False)
     ] = ()
     """Required only of these sexes; empty: of everybody."""
+    repeat: Repeat | None = None
+    """The visit comes several times: `V7` as `V7.1`, `V7.2`, ... in the calendar."""
     childbearing_only: bool = False
     """Required only where there is childbearing potential."""
     before_dose: bool = False
@@ -271,6 +297,11 @@ Place = Annotated[str, Field(pattern=r"^/", max_length=400)]
 
 
 class Protocol(Strict):
+    @cached_property
+    def calendar(self) -> tuple[Visit, ...]:
+        """The visits one by one: those that repeat stand for each time, in the order of days."""
+        return tuple(one for visit in self.visits for one in each_time(visit))
+
     """One immutable version of a study's protocol."""
 
     study: Code
@@ -284,6 +315,23 @@ class Protocol(Strict):
     dose: Dose = Dose()
     dictionary: Annotated[dict[Code, Entry], Field(max_length=WORDS_MAX)] = {}
     statements: Annotated[dict[Code, Text], Field(max_length=WORDS_MAX)] = {}
+
+
+def each_time(visit: Visit) -> tuple[Visit, ...]:
+    """The visit itself, or each time of one that repeats."""
+    if visit.repeat is None or visit.day is None:
+        return (visit,)
+    return tuple(
+        visit.model_copy(
+            update={
+                "code": f"{visit.code}.{number}",
+                "name": f"{visit.name} ({number})",
+                "day": visit.day + visit.repeat.every * (number - 1),
+                "repeat": None,
+            }
+        )
+        for number in range(1, visit.repeat.times + 1)
+    )
     procedures: Annotated[dict[Code, Procedure], Field(max_length=WORDS_MAX)] = {}
     visits: Annotated[tuple[Visit, ...], Field(strict=False, max_length=LIST_MAX)] = ()
     criteria: Annotated[tuple[Criterion, ...], Field(strict=False, max_length=LIST_MAX)] = ()
@@ -300,13 +348,13 @@ class Protocol(Strict):
 
     @cached_property
     def visits_by_code(self) -> dict[str, Visit]:
-        """Visit code -> visit."""
-        return {visit.code: visit for visit in self.visits}
+        """Visit code -> visit, each time of one that repeats under its own code."""
+        return {visit.code: visit for visit in self.calendar}
 
     @cached_property
     def end_visit(self) -> Visit | None:
         """The visit that ends the study: of kind `end`, else the last planned one."""
-        planned = [visit for visit in self.visits if visit.day is not None]
+        planned = [visit for visit in self.calendar if visit.day is not None]
         ends = [visit for visit in planned if visit.kind == "end"]
         return ends[-1] if ends else None
 

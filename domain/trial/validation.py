@@ -13,13 +13,14 @@ from domain.kernel import Problem
 from domain.trial import decidable
 from domain.trial.decidable import Words, undecidable
 from domain.trial.overlay import NAMED_BY, escaped, stands
-from domain.trial.protocol import Entry, Plausible, Protocol, Visit
+from domain.trial.protocol import Entry, Plausible, Protocol, Visit, each_time
 from domain.trial.study import zone_named
 
 RULES: Mapping[str, str] = MappingProxyType(
     {
         **decidable.RULES,
         "another-study-than-addressed": "The document names another study than its address.",
+        "cannot-repeat": "Only a follow-up visit with a day can come again and again.",
         "another-version-than-addressed": "The document names another version than its address.",
         "clock-after-itself": "A duty that follows a report starts from another clock's, which is "
         "no such duty itself; only it names one.",
@@ -66,7 +67,7 @@ def problems_of(protocol: Protocol, spared: Words | None = None) -> list[Problem
         *_procedures(protocol, spared),
         *_dose(protocol, spared),
         *_days(protocol),
-        *_windows(protocol),
+        *dict.fromkeys(_windows(protocol)),
         *_clocks(protocol),
         *_criteria(protocol, spared),
         *_assumptions(protocol, spared),
@@ -145,6 +146,11 @@ def _procedures(protocol: Protocol, spared: Words) -> Iterator[Problem]:
             if not _known(code, protocol.procedures, "procedures", spared):
                 yield Problem(place, "unknown-procedure")
             counted[code] += 1
+    for code, procedure in protocol.procedures.items():
+        for at, result in enumerate(procedure.after_results):
+            if not _known(result.code, protocol.dictionary, "dictionary", spared):
+                place = f"/procedures/{escaped(code)}/after_results/{at}/code"
+                yield Problem(place, "unknown-observation")
             if counted[code] > 1:
                 yield Problem(place, "duplicate-code")
 
@@ -176,6 +182,8 @@ def _days(protocol: Protocol) -> Iterator[Problem]:
     ended = None
     latest: dict[str, int] = {}
     for index, visit in enumerate(protocol.visits):
+        if visit.repeat is not None:
+            yield from _repeated(protocol, visit, place)
         place = f"/visits/{index}"
         if (visit.day is None) != (visit.kind in _UNPLANNED):
             rule = "visit-without-day" if visit.day is None else "unplanned-visit-with-day"
@@ -187,7 +195,16 @@ def _days(protocol: Protocol) -> Iterator[Problem]:
             yield Problem(f"{place}/day", "not-day-0")
         if visit.day <= latest.get(visit.anchor, visit.day - 1):
             yield Problem(f"{place}/day", "visits-out-of-order")
-        latest[visit.anchor] = max(visit.day, latest.get(visit.anchor, visit.day))
+        last = each_time(visit)[-1].day or visit.day
+def _repeated(protocol: Protocol, visit: Visit, place: str) -> Iterator[Problem]:
+    if visit.kind != "follow-up":
+        yield Problem(f"{place}/repeat", "cannot-repeat")
+    codes = Counter(one.code for other in protocol.visits for one in each_time(other))
+    if any(counted > 1 and code.startswith(f"{visit.code}.") for code, counted in codes.items()):
+        yield Problem(f"{place}/repeat", "duplicate-code")
+
+
+        latest[visit.anchor] = max(last, latest.get(visit.anchor, visit.day))
         if visit.kind == "end":
             if ended is not None:
                 yield Problem(f"{place}/kind", "several-end-visits")
@@ -198,8 +215,15 @@ def _days(protocol: Protocol) -> Iterator[Problem]:
 
 
 def _windows(protocol: Protocol) -> Iterator[Problem]:
-    planned = [(index, one) for index, one in enumerate(protocol.visits) if one.day is not None]
-    for index, visit in planned:
+    planned = [
+        (index, one)
+        for index, visit in enumerate(protocol.visits)
+        if visit.day is not None
+        for one in each_time(visit)
+    ]
+    for index, visit in enumerate(protocol.visits):
+        if visit.day is None:
+            continue
         if not visit.windowed and (visit.before or visit.after):
             yield Problem(f"/visits/{index}/windowed", "impossible-window")
     if planned and planned[0][1].after_previous is not None:

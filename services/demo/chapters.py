@@ -171,7 +171,7 @@ def follow_up(
 ) -> None:
     """The visits after the dose, up to a day (yesterday); `shifts` moves some off their day."""
     last = min(until or life.today, life.today - timedelta(days=1))
-    for visit in life.demo.protocol.visits:
+    for visit in life.demo.protocol.calendar:
         if visit.kind not in ("follow-up", "end") or visit.day is None:
             continue
         day = dose + timedelta(days=visit.day + (shifts or {}).get(visit.code, 0))

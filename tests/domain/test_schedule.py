@@ -405,3 +405,114 @@ def test_a_late_report_of_a_visit_falls_under_the_version_of_its_day() -> None:
     recorded = study.post(visit("V5", "2026-12-24"))
     windows = [one for one in recorded if getattr(one.body, "rule", "") == "visit-window"]
     assert windows == []
+
+
+def without(code: str) -> Protocol:
+    kept = tuple(one for one in open_protocol().visits if one.code != code)
+    return protocol_but(version="3.0", visits=kept)
+
+
+def in_force_from(study: Study, protocol: Protocol, at: str) -> None:
+    study.publish(protocol, at)
+    study.tell(said("protocol-activated", at, "sponsor", site="01", protocol="3.0"))
+
+
+def test_a_visit_that_an_amendment_drops_keeps_its_window_or_is_not_expected() -> None:
+    for held in ("2026-12-08", "2026-12-09"):
+        study = activated()
+        given(*treated, visit("V2", held), study=study)
+        in_force_from(study, without("V2"), "2026-12-20T12:00:00-05:00")
+        row = planned(study)["V2"]
+        assert (row.protocol, row.completed_on) == ("2.0", held)
+        assert dates(row) == ("2026-12-08", "2026-12-08", "2026-12-08")
+        assert row.days_outside == (0 if held == "2026-12-08" else 1)
+    study = activated()
+    given(*treated, study=study)
+    in_force_from(study, without("V5"), "2026-12-20T12:00:00-05:00")
+    row = planned(study)["V5"]
+    assert status(row, date(2026, 12, 21)) == "not-expected"
+    assert row.not_expected_since == date(2026, 12, 20)
+    assert not [one for one in study.tick("2027-01-01T00:00:00Z") if "V5" in str(one.body)]
+
+
+def test_a_window_that_closed_before_the_amendment_keeps_its_version() -> None:
+    study = activated()
+    given(*treated, study=study)
+    amended(study, "2026-12-28T00:00:00Z")
+    rows = planned(study)
+    assert (rows["V5"].protocol, dates(rows["V5"])[2]) == ("2.0", "2026-12-24")
+    assert (rows["V6"].protocol, dates(rows["V6"])[2]) == ("3.0", "2027-01-05")
+    study = activated()
+    given(*treated, study=study)
+    amended(study, "2026-12-23T00:00:00Z")
+    assert planned(study)["V5"].protocol == "3.0"
+
+
+# --- repeating and unplanned visits ---------------------------------------------------------------
+
+
+def every_four_weeks() -> Protocol:
+    """V7 five times instead of V7 to V10 and the last."""
+    visits = [one for one in open_protocol().visits if one.code not in ("V8", "V9", "V10", "V11")]
+    changed = [
+        type(one).model_validate({**one.model_dump(), "repeat": {"every": 28, "times": 5}})
+        if one.code == "V7"
+        else one
+        for one in visits
+    ]
+    return protocol_but(visits=tuple(changed))
+
+
+def test_a_visit_that_repeats_has_a_window_for_each_time() -> None:
+    study = told(*treated, visit("V7.2", "2027-03-10"), protocol=every_four_weeks())
+    rows = planned(study)
+    assert [code for code in rows if code.startswith("V7")] == [f"V7.{n}" for n in range(1, 6)]
+    assert dates(rows["V7.1"]) == ("2027-01-25", "2027-02-01", "2027-02-08")
+    assert dates(rows["V7.5"]) == ("2027-05-17", "2027-05-24", "2027-05-31")
+    assert rows["V7.2"].days_outside == 2
+    assert rows["V7.3"].name == f"{rows['V7.1'].name[:-4]} (3)"
+    lapsed = [one.body for one in study.tick("2027-06-01T12:00:00Z")]
+    assert {one.visit for one in lapsed if one.type == "visit-lapsed"} == {
+        "V7.3",
+        "V7.4",
+        "V7.5",
+    }
+
+
+def test_an_unscheduled_visit_that_is_booked_waits_for_its_day() -> None:
+    extra = booked("UNS", "2026-12-12T09:00:00-05:00", "2026-12-10T09:00:00-05:00")
+    study = told(*treated, extra)
+    row = planned(study)["UNS"]
+    assert (row.target, row.booked_on) == (date(2026, 12, 12), date(2026, 12, 12))
+    assert status(row, date(2026, 12, 11)) == "upcoming"
+    assert status(row, date(2026, 12, 12)) == "due"
+    assert row.why == (
+        f"booked for 2026-12-12, position {study.position(extra)}; not planned by protocol 2.0"
+    )
+    study.post(visit("UNS", "2026-12-12T09:30:00-05:00"))
+    assert [row.completed_on for row in rows_of(study) if row.visit == "UNS"] == ["2026-12-12"]
+
+
+def test_a_booking_outside_its_window_warns_by_days_at_the_site() -> None:
+    for at, said_ in (
+        ("2026-12-26T09:00:00-05:00", "2 days after the window closes on 2026-12-24"),
+        ("2026-12-25T04:30:00Z", ""),
+        ("2026-12-25T05:30:00Z", "1 day after the window closes on 2026-12-24"),
+        ("2026-12-17", "1 day before the window opens on 2026-12-18"),
+    ):
+        row = planned(told(*treated, booked("V5", at, "2026-12-08")))["V5"]
+        assert row.warnings == ((f"booked for {row.booked_on}, {said_}",) if said_ else ())
+
+
+def test_a_calendar_that_was_taken_back_remembers_what_it_showed() -> None:
+    study = told(*on_study, dosed)
+    study.post(said("retracted", "2026-12-10", position=study.position(dosed)))
+    row = planned(study)["V5"]
+    assert dates(row) == (None, None, None)
+    assert row.once == (date(2026, 12, 18), date(2026, 12, 24))
+    left = said("discontinued", "2027-01-10", cause="other")
+    study = told(*treated, left)
+    study.post(said("retracted", "2027-01-11", position=study.position(left)))
+    row = planned(study)["ET"]
+    assert status(row, date(2027, 1, 12)) == "not-expected"
+    assert row.once == (date(2027, 1, 10), date(2027, 1, 24))

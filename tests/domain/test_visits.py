@@ -1,5 +1,6 @@
 """Windows that close, visits outside theirs, procedures not done, bookings and samples."""
 
+import re
 from dataclasses import replace
 from zoneinfo import ZoneInfo
 
@@ -23,6 +24,7 @@ from tests.specs import (
     given,
     on_study,
     open_protocol,
+    protocol_but,
     referred,
     said,
     screened,
@@ -143,8 +145,9 @@ def test_nothing_lapses_before_the_dose_or_without_a_window() -> None:
         one.model_copy(update={"windowed": False, "before": 0, "after": 0})
         for one in open_protocol().visits
     )
-    protocol = open_protocol().model_copy(update={"visits": windowless})
-    given(*treated, protocol=protocol).when_it_is("2027-12-31T00:00:00Z").then()
+    given(*treated, protocol=protocol_but(visits=windowless)).when_it_is(
+        "2027-12-31T00:00:00Z"
+    ).then()
 
 
 def test_a_dose_of_which_only_the_month_is_known_lets_nothing_lapse() -> None:
@@ -268,6 +271,78 @@ def test_an_optional_procedure_is_never_missed() -> None:
     given(referred, consented, screened).when(held).then(held)
 
 
+def result(code: str, day: str, interpretation: str) -> Said:
+    return said("observation-recorded", day, code=code, interpretation=interpretation)
+
+
+@pytest.mark.parametrize(
+    ("found", "missed"),
+    [
+        ([], False),
+        ([result("anti-hbc", "2026-11-23", "negative")], False),
+        ([result("anti-hbc", "2026-11-23", "positive")], True),
+        ([result("anti-hcv", "2026-11-10", "positive")], True),
+        ([result("igra", "2026-11-10", "positive")], False),
+        ([result("anti-hbc", "2026-11-24", "positive")], False),
+    ],
+)
+def test_a_procedure_may_be_asked_for_by_an_earlier_result(found: list[Said], missed: bool) -> None:
+    held = screening_visit.but(procedures=not_done("hepatitis-pcr"))
+    expected = [
+        deviation(
+            "procedure-missed",
+            [found[0], held],
+            rule="procedure-missed",
+            subject="V0 hepatitis-pcr",
+        )
+        for _ in range(missed)
+    ]
+    study = Study()
+    given(referred, consented, screened, *found, study=study)
+    recorded = study.post(held, now=max(study.clock, held.when.latest()), historical=True)
+    detected = [one for one in recorded if one.type == "deviation-detected"]
+    assert len(detected) == len(expected)
+    assert all(map(lambda e, one: e.matches(one, study), expected, detected))
+
+
+def done(**times: str) -> list[dict[str, object]]:
+    day = "2026-12-07T"
+    return [
+        {"code": code.replace("_", "-"), "done": True, "at": f"{day}{at}:00-05:00"}
+        for code, at in times.items()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("times", "late"),
+    [
+        ({"sf_36": "09:00", "vital_signs": "09:20", "weight": "09:30"}, None),
+        (
+            {"sf_36": "09:30", "vital_signs": "09:20"},
+            "sf-36 at 09:30 came after vital-signs at 09:20",
+        ),
+        ({"sf_36": "10:30"}, "sf-36 at 10:30 came after the dose at 10:00"),
+        ({"sf_36": "10:00"}, None),
+        ({"vital_signs": "10:30"}, None),
+        (
+            {"eligibility_review": "10:30"},
+            "eligibility-review at 10:30 came after the dose at 10:00",
+        ),
+    ],
+)
+def test_procedures_keep_their_order_within_the_visit(
+    times: dict[str, str], late: str | None
+) -> None:
+    held = dosing_visit.but(procedures=done(**times))
+    study = Study()
+    given(*(one for one in treated if one is not dosing_visit), study=study)
+    recorded = study.post(held)
+    found = [one.body for one in recorded if getattr(one.body, "rule", "") == "procedure-order"]
+    told = [re.sub(r"2026-12-07T(..:..):00-05:00", r"\1", one.explanation) for one in found]
+    assert told == ([late] if late else [])
+    assert all(one.subject.startswith("V1 ") for one in found)
+
+
 # --- bookings and samples -------------------------------------------------------------------------
 
 
@@ -293,6 +368,24 @@ def test_the_latest_booking_that_was_not_cancelled_stands() -> None:
     assert booking(first, moved, only_moved) == "2026-12-07"
     assert booking(first, another) == "2026-12-07"
     assert booking(first, cancelled, again) == "2026-12-11"
+
+
+def test_bookings_keep_their_history() -> None:
+    first = booked("V1", "2026-12-07", "2026-11-24")
+    moved = booked("V1", "2026-12-09", "2026-11-25")
+    cancelled = said("visit-cancelled", "2026-11-26", visit="V1", cause="illness")
+    again = booked("V1", "2026-12-11", "2026-11-27")
+    for order in ((first, moved, cancelled, again), (again, cancelled, moved, first)):
+        study = Study()
+        given(referred, *order, study=study)
+        found = study.participant().visits.bookings("V1")
+        assert [(one.made.body.at.text, one.state) for one in found] == [
+            ("2026-12-07", "moved"),
+            ("2026-12-09", "cancelled"),
+            ("2026-12-11", "standing"),
+        ]
+        by = [one.by.position if one.by else None for one in found]
+        assert by == [study.position(moved), study.position(cancelled), None]
 
 
 def test_a_sample_keeps_its_own_type_beside_the_events() -> None:

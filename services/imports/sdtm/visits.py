@@ -26,7 +26,7 @@ class VisitCodes:
 
     def __init__(self, protocol: Protocol) -> None:
         self._known: dict[str, Visit] = {}
-        for visit in protocol.visits:
+        for visit in protocol.calendar:
             for name in (visit.code, visit_code(visit.name)):
                 self._known.setdefault(name.upper(), visit)
         kinds = [visit.code for visit in protocol.visits if visit.kind == "screening"]
