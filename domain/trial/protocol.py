@@ -18,8 +18,8 @@ Text = Annotated[str, Field(min_length=1, max_length=4_000)]
 DAYS_MAX = 3_660
 COUNT_MAX = 100_000
 LIST_MAX = 1_000
-REPEATS_MAX = 200
 WORDS_MAX = 5_000
+REPEATS_MAX = 200
 WORDING_MAX = 20_000
 """Characters of a criterion's legal wording."""
 
@@ -86,6 +86,8 @@ class Entry(Strict):
     """For scores and item lists: item -> weight."""
     groups: dict[Code, Annotated[tuple[Code, ...], Field(strict=False)]] = {}
     loinc: Annotated[str, Field(pattern=r"^\d{1,5}-\d$")] | None = None
+
+
 class EarlierResult(Strict):
     """A result that was found up to and with the day of a visit."""
 
@@ -94,27 +96,10 @@ class EarlierResult(Strict):
     interpretation: Literal["positive", "negative", "indeterminate"] = "positive"
 
 
-
-
 class Procedure(Strict):
     """Something done at a visit, and when it is required."""
 
     name: Term
-    after_results: Annotated[
-        tuple[EarlierResult, ...], Field(strict=False, max_length=LIST_MAX)
-    first: bool = False
-    """At its visit it comes before every other procedure that is not first, too."""
-    ] = ()
-    """Required only where one of these results was found before; empty: in any case."""
-class Repeat(Strict):
-    """A visit that comes again and again, each time under a code of its own."""
-
-    every: Annotated[int, Field(ge=1, le=DAYS_MAX)]
-    """Days from one target to the next."""
-    times: Annotated[int, Field(ge=2, le=REPEATS_MAX)]
-    """How often it takes place, the first time included."""
-
-
     safety: bool = False
     """Whether its absence is an important deviation."""
     modes: Annotated[tuple[Mode, ...], Field(strict=False)] = ()
@@ -123,14 +108,27 @@ class Repeat(Strict):
         tuple[Literal["female", "male", "intersex", "unknown"], ...], Field(strict=False)
     ] = ()
     """Required only of these sexes; empty: of everybody."""
-    repeat: Repeat | None = None
-    """The visit comes several times: `V7` as `V7.1`, `V7.2`, ... in the calendar."""
     childbearing_only: bool = False
     """Required only where there is childbearing potential."""
+    after_results: Annotated[
+        tuple[EarlierResult, ...], Field(strict=False, max_length=LIST_MAX)
+    ] = ()
+    """Required only where one of these results was found before; empty: in any case."""
     before_dose: bool = False
     """At the dosing visit it comes before the dose."""
+    first: bool = False
+    """At its visit it comes before every other procedure that is not first, too."""
     optional: bool = False
     """Allowed, or required only on a condition that is not modelled: never missed."""
+
+
+class Repeat(Strict):
+    """A visit that comes again and again, each time under a code of its own."""
+
+    every: Annotated[int, Field(ge=1, le=DAYS_MAX)]
+    """Days from one target to the next."""
+    times: Annotated[int, Field(ge=2, le=REPEATS_MAX)]
+    """How often it takes place, the first time included."""
 
 
 class Visit(Strict):
@@ -150,6 +148,8 @@ class Visit(Strict):
     """False: the protocol states no window, so the visit is never early, late or lapsed."""
     after_previous: Days | None = None
     """At least so many days after the visit before it in the list."""
+    repeat: Repeat | None = None
+    """The visit comes several times: `V7` as `V7.1`, `V7.2`, ... in the calendar."""
     mode: Mode | None = None
     """How it is held; None: in any mode."""
     safety: bool = False
@@ -297,11 +297,6 @@ Place = Annotated[str, Field(pattern=r"^/", max_length=400)]
 
 
 class Protocol(Strict):
-    @cached_property
-    def calendar(self) -> tuple[Visit, ...]:
-        """The visits one by one: those that repeat stand for each time, in the order of days."""
-        return tuple(one for visit in self.visits for one in each_time(visit))
-
     """One immutable version of a study's protocol."""
 
     study: Code
@@ -315,23 +310,6 @@ class Protocol(Strict):
     dose: Dose = Dose()
     dictionary: Annotated[dict[Code, Entry], Field(max_length=WORDS_MAX)] = {}
     statements: Annotated[dict[Code, Text], Field(max_length=WORDS_MAX)] = {}
-
-
-def each_time(visit: Visit) -> tuple[Visit, ...]:
-    """The visit itself, or each time of one that repeats."""
-    if visit.repeat is None or visit.day is None:
-        return (visit,)
-    return tuple(
-        visit.model_copy(
-            update={
-                "code": f"{visit.code}.{number}",
-                "name": f"{visit.name} ({number})",
-                "day": visit.day + visit.repeat.every * (number - 1),
-                "repeat": None,
-            }
-        )
-        for number in range(1, visit.repeat.times + 1)
-    )
     procedures: Annotated[dict[Code, Procedure], Field(max_length=WORDS_MAX)] = {}
     visits: Annotated[tuple[Visit, ...], Field(strict=False, max_length=LIST_MAX)] = ()
     criteria: Annotated[tuple[Criterion, ...], Field(strict=False, max_length=LIST_MAX)] = ()
@@ -345,6 +323,11 @@ def each_time(visit: Visit) -> tuple[Visit, ...]:
     sources: Annotated[dict[Code, Text], Field(max_length=WORDS_MAX)] = {}
     assumptions: Annotated[dict[Place, Text], Field(max_length=WORDS_MAX)] = {}
     """Place of each value that is not public -> why it was chosen."""
+
+    @cached_property
+    def calendar(self) -> tuple[Visit, ...]:
+        """The visits one by one: those that repeat stand for each time, in the order of days."""
+        return tuple(one for visit in self.visits for one in each_time(visit))
 
     @cached_property
     def visits_by_code(self) -> dict[str, Visit]:
@@ -364,3 +347,20 @@ def each_time(visit: Visit) -> tuple[Visit, ...]:
         if self.dose.visit is not None:
             return self.visits_by_code.get(self.dose.visit)
         return next((visit for visit in self.visits if visit.kind == "dosing"), None)
+
+
+def each_time(visit: Visit) -> tuple[Visit, ...]:
+    """The visit itself, or each time of one that repeats."""
+    if visit.repeat is None or visit.day is None:
+        return (visit,)
+    return tuple(
+        visit.model_copy(
+            update={
+                "code": f"{visit.code}.{number}",
+                "name": f"{visit.name} ({number})",
+                "day": visit.day + visit.repeat.every * (number - 1),
+                "repeat": None,
+            }
+        )
+        for number in range(1, visit.repeat.times + 1)
+    )

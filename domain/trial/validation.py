@@ -20,8 +20,8 @@ RULES: Mapping[str, str] = MappingProxyType(
     {
         **decidable.RULES,
         "another-study-than-addressed": "The document names another study than its address.",
-        "cannot-repeat": "Only a follow-up visit with a day can come again and again.",
         "another-version-than-addressed": "The document names another version than its address.",
+        "cannot-repeat": "Only a follow-up visit with a day can come again and again.",
         "clock-after-itself": "A duty that follows a report starts from another clock's, which is "
         "no such duty itself; only it names one.",
         "clock-with-two-limits": "A clock has hours or days, not both.",
@@ -146,13 +146,13 @@ def _procedures(protocol: Protocol, spared: Words) -> Iterator[Problem]:
             if not _known(code, protocol.procedures, "procedures", spared):
                 yield Problem(place, "unknown-procedure")
             counted[code] += 1
+            if counted[code] > 1:
+                yield Problem(place, "duplicate-code")
     for code, procedure in protocol.procedures.items():
         for at, result in enumerate(procedure.after_results):
             if not _known(result.code, protocol.dictionary, "dictionary", spared):
                 place = f"/procedures/{escaped(code)}/after_results/{at}/code"
                 yield Problem(place, "unknown-observation")
-            if counted[code] > 1:
-                yield Problem(place, "duplicate-code")
 
 
 # --- visits ---------------------------------------------------------------------------------------
@@ -182,8 +182,6 @@ def _days(protocol: Protocol) -> Iterator[Problem]:
     ended = None
     latest: dict[str, int] = {}
     for index, visit in enumerate(protocol.visits):
-        if visit.repeat is not None:
-            yield from _repeated(protocol, visit, place)
         place = f"/visits/{index}"
         if (visit.day is None) != (visit.kind in _UNPLANNED):
             rule = "visit-without-day" if visit.day is None else "unplanned-visit-with-day"
@@ -191,19 +189,13 @@ def _days(protocol: Protocol) -> Iterator[Problem]:
             continue
         if visit.day is None:
             continue
+        if visit.repeat is not None:
+            yield from _repeated(protocol, visit, place)
         if visit.kind == "dosing" and (visit.day, visit.before, visit.after) != (0, 0, 0):
             yield Problem(f"{place}/day", "not-day-0")
         if visit.day <= latest.get(visit.anchor, visit.day - 1):
             yield Problem(f"{place}/day", "visits-out-of-order")
         last = each_time(visit)[-1].day or visit.day
-def _repeated(protocol: Protocol, visit: Visit, place: str) -> Iterator[Problem]:
-    if visit.kind != "follow-up":
-        yield Problem(f"{place}/repeat", "cannot-repeat")
-    codes = Counter(one.code for other in protocol.visits for one in each_time(other))
-    if any(counted > 1 and code.startswith(f"{visit.code}.") for code, counted in codes.items()):
-        yield Problem(f"{place}/repeat", "duplicate-code")
-
-
         latest[visit.anchor] = max(last, latest.get(visit.anchor, visit.day))
         if visit.kind == "end":
             if ended is not None:
@@ -212,6 +204,14 @@ def _repeated(protocol: Protocol, visit: Visit, place: str) -> Iterator[Problem]
     planned = [index for index, visit in enumerate(protocol.visits) if visit.day is not None]
     if ended is not None and planned and planned[-1] != ended:
         yield Problem(f"/visits/{ended}/kind", "end-visit-not-last")
+
+
+def _repeated(protocol: Protocol, visit: Visit, place: str) -> Iterator[Problem]:
+    if visit.kind != "follow-up":
+        yield Problem(f"{place}/repeat", "cannot-repeat")
+    codes = Counter(one.code for other in protocol.visits for one in each_time(other))
+    if any(counted > 1 and code.startswith(f"{visit.code}.") for code, counted in codes.items()):
+        yield Problem(f"{place}/repeat", "duplicate-code")
 
 
 def _windows(protocol: Protocol) -> Iterator[Problem]:
