@@ -25,9 +25,7 @@ def completed(trial: Trial, participant: Participant, proposed: Proposed) -> Eve
             day = proposed.occurred_at.civil(trial.zone(participant.site))[0]
             return _with_age(trial, participant, proposed, body, day)
         case DemographicsRecorded():
-            return _with_age(
-                trial, participant, proposed, body, screening_date(trial, participant)
-            )
+            return _with_age(trial, participant, proposed, body, screening_date(trial, participant))
         case Corrected():
             return _corrected_age(trial, participant, proposed, body)
         case _:

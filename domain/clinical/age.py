@@ -40,9 +40,7 @@ def age_at(birth: When, day: date, rule: LeapRule) -> AgeAtScreening:
     ambiguous = birth.precision in ("day", "instant") and least != completed_years(
         birth.first, day, other
     )
-    return AgeAtScreening(
-        least=least, most=most, ambiguous_leap_day=ambiguous, on=When.on(day)
-    )
+    return AgeAtScreening(least=least, most=most, ambiguous_leap_day=ambiguous, on=When.on(day))
 
 
 def _birthday(birth: date, year: int, rule: LeapRule) -> tuple[int, int]:

@@ -28,9 +28,7 @@ class Interval(NamedTuple):
         """Whether the number is the limit or more."""
         if self.low is not None and self.low >= limit:
             return TRUE
-        if self.high is not None and (
-            self.high < limit or (self.high_open and self.high == limit)
-        ):
+        if self.high is not None and (self.high < limit or (self.high_open and self.high == limit)):
             return FALSE
         return UNKNOWN
 

@@ -84,9 +84,7 @@ def slicc_2012(components: Mapping[str, Presence]) -> Truth:
     )
 
 
-def nephritis_route(
-    nephritis_by_biopsy: Presence, ana: Presence, anti_dsdna: Presence
-) -> Truth:
+def nephritis_route(nephritis_by_biopsy: Presence, ana: Presence, anti_dsdna: Presence) -> Truth:
     """The published second way: nephritis by biopsy with ANA or anti-dsDNA."""
     value: dict[Presence, Truth] = {"absent": 0, "unknown": 1, "present": 2}
     return min(value[nephritis_by_biopsy], max(value[ana], value[anti_dsdna]))

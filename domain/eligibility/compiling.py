@@ -13,6 +13,7 @@ from domain.eligibility.facts import Facts
 from domain.eligibility.logic import Result
 from domain.eligibility.measures import Reader, reader_of
 from domain.eligibility.observing import Compiled
+from domain.eligibility.reads import Key, read_by
 
 if TYPE_CHECKING:
     from domain.trial.protocol import Criterion, Protocol
@@ -26,6 +27,8 @@ class Prepared:
     evaluate: Compiled
     rule_hash: str
     """SHA-256 (hex) of the rule: which rule it was, beyond the protocol's version."""
+    reads: frozenset[Key]
+    """The kinds of facts that can change what it says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +56,17 @@ def ready(protocol: "Protocol") -> Ready:
 def _prepared(criterion: "Criterion", protocol: "Protocol") -> Prepared:
     rule = criterion.rule
     if rule is None:
-        return Prepared(criterion, _by_judgement(criterion), "")
+        judged = _by_judgement(criterion)
+        return Prepared(criterion, compiled(judged, protocol), "", read_by(judged))
     text = rule.model_dump_json(exclude_defaults=True)
-    return Prepared(criterion, compiled(rule, protocol), sha256(text.encode()).hexdigest())
+    rule_hash = sha256(text.encode()).hexdigest()
+    return Prepared(criterion, compiled(rule, protocol), rule_hash, read_by(rule))
 
 
-def _by_judgement(criterion: "Criterion") -> Compiled:
+def _by_judgement(criterion: "Criterion") -> language.Attested:
     """Without a rule a person judges: attested under the criterion's own id, yes when it holds
     (for an exclusion: when it applies)."""
-    return person.attested(language.Attested(rule="attested", statement=criterion.id))
+    return language.Attested(rule="attested", statement=criterion.id)
 
 
 def compiled(rule: language.Rule, protocol: "Protocol") -> Compiled:

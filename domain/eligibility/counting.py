@@ -16,6 +16,7 @@ from domain.eligibility.windows import resolver
 if TYPE_CHECKING:
     from domain.trial.protocol import Entry, Protocol
 
+
 def items(rule: Items, protocol: "Protocol") -> Compiled:
     """So many items, ever: once present an item stays, for it counts serially too."""
     name, entry = name_of(protocol, rule.code), protocol.dictionary[rule.code]
@@ -43,8 +44,10 @@ def items(rule: Items, protocol: "Protocol") -> Compiled:
         return Result(
             truth,
             merged((*evidence, window.evidence)),
-            lambda: f"{name}: {_count_in_words(count)} of {len(entry.items)} items, "
-            f"{SAYS[truth]} {asked}",
+            lambda: (
+                f"{name}: {_count_in_words(count)} of {len(entry.items)} items, "
+                f"{SAYS[truth]} {asked}"
+            ),
             (rule.code,),
             (rule.code,),
             windows=window.applied,
@@ -108,8 +111,9 @@ def score(rule: Score, protocol: "Protocol") -> Compiled:
         return Result(
             truth,
             merged((*(one.evidence for one in last), window.evidence)),
-            lambda: f"{name}: {_count_in_words(points)} points on "
-            f"{_days(last)}, {SAYS[truth]} {asked}",
+            lambda: (
+                f"{name}: {_count_in_words(points)} points on {_days(last)}, {SAYS[truth]} {asked}"
+            ),
             (rule.code,),
             (rule.code,),
             windows=window.applied,

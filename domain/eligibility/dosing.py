@@ -172,8 +172,10 @@ def daily_dose(rule: DailyDose, protocol: "Protocol") -> Compiled:
         if span is None or span.first is None or span.last is None:
             return unresolved(name, window, record.needs)
         counted = _counted(facts, filter_, span)
-        dose = _mean(counted, span, conversion) if rule.aggregate == "mean" else _highest(
-            counted, span, conversion
+        dose = (
+            _mean(counted, span, conversion)
+            if rule.aggregate == "mean"
+            else _highest(counted, span, conversion)
         )
         weight, weighed_by = _weight(facts, rule.weight, weighing(facts))
         truth = _exceeds(dose, limit, weight)
@@ -293,9 +295,7 @@ def _shown(weight: Interval, unit: str) -> str:
     return f"{weight.low:f} {unit}"
 
 
-def _dose_in_words(
-    name: str, dose: _Bounds, weight: str, rule: DailyDose, truth: Truth
-) -> str:
+def _dose_in_words(name: str, dose: _Bounds, weight: str, rule: DailyDose, truth: Truth) -> str:
     low = _rounded(dose.low)
     high = "any number of" if dose.high is None else _rounded(dose.high)
     amount = low if low == high else f"{low} to {high}"

@@ -6,8 +6,7 @@ that anybody can recompute them: the same facts and the same protocol give the s
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING, Literal
@@ -18,6 +17,7 @@ from domain.clinical.interval import FALSE, TRUE
 from domain.eligibility.compiling import Prepared, Ready, ready
 from domain.eligibility.facts import Facts
 from domain.eligibility.logic import Applied, Needs, merged
+from domain.eligibility.reads import Key, Read, read_of
 
 if TYPE_CHECKING:
     from domain.participant import Participant
@@ -61,12 +61,8 @@ class Outcome:
     """The protocol's version."""
     rule_hash: str
     """SHA-256 (hex) of the rule; empty where a person judges without one."""
-    words: Callable[[], str] = field(compare=False, repr=False)
-
-    @property
-    def explanation(self) -> str:
-        """The comparison made, in words, with any notes."""
-        return ". ".join((self.words(), *self.notes))
+    explanation: str
+    """The comparison made, in words, with any notes."""
 
 
 @dataclass(frozen=True)
@@ -114,11 +110,36 @@ class Verdict:
         return sha256(content).hexdigest()
 
 
+class Last:
+    """The last verdict of a participant, so that the next one decides again only what changed.
+
+    It is shared by the states of one participant, of which several threads may hold different
+    ones: what is kept is one pair, replaced whole, and it says for which facts it holds.
+    """
+
+    __slots__ = ("_kept",)
+
+    def __init__(self) -> None:
+        self._kept: tuple[Read, Verdict] | None = None
+
+    def verdict(self, read: Read, participant: "Participant") -> Verdict:
+        """The verdict on what was read of the participant."""
+        kept = self._kept
+        if kept is None:
+            verdict = verdict_under(read.protocol, participant, read.zone)
+        elif read.same(kept[0]):
+            return kept[1]
+        else:
+            verdict = _updated(kept[1], read.changed_since(kept[0]), read, participant)
+        self._kept = (read, verdict)
+        return verdict
+
+
 def evaluate(trial: "Trial", participant: "Participant") -> Verdict:
-    """Every criterion of the protocol in force for the participant."""
-    return verdict_under(
-        trial.protocol_of(participant), participant, trial.zone(participant.site)
-    )
+    """Every criterion of the protocol in force; kept while nothing that it reads has changed."""
+    protocol, zone = trial.protocol_of(participant), trial.zone(participant.site)
+    last = participant.derived("verdict", (protocol, zone), Last)
+    return last.verdict(read_of(protocol, zone, participant), participant)
 
 
 def verdict_under(protocol: "Protocol", participant: "Participant", zone: ZoneInfo) -> Verdict:
@@ -127,6 +148,20 @@ def verdict_under(protocol: "Protocol", participant: "Participant", zone: ZoneIn
     facts = Facts(participant, zone, prepared.readers, prepared.dosing_visit)
     outcomes = tuple(outcome_of(one, facts, protocol.version) for one in prepared.criteria)
     return Verdict(protocol.version, outcomes)
+
+
+def _updated(before: Verdict, changed: set[Key], read: Read, participant: "Participant") -> Verdict:
+    """The verdict with the criteria decided again that read what changed."""
+    prepared = ready_for(read.protocol)
+    touched = [bool(one.reads & changed) for one in prepared.criteria]
+    if not any(touched):
+        return before
+    facts = Facts(participant, read.zone, prepared.readers, prepared.dosing_visit)
+    outcomes = tuple(
+        outcome_of(one, facts, before.protocol) if again else outcome
+        for one, outcome, again in zip(prepared.criteria, before.outcomes, touched, strict=True)
+    )
+    return Verdict(before.protocol, outcomes)
 
 
 def outcome_of(prepared: Prepared, facts: Facts, version: str) -> Outcome:
@@ -155,7 +190,7 @@ def outcome_of(prepared: Prepared, facts: Facts, version: str) -> Outcome:
         windows=result.windows,
         protocol=version,
         rule_hash=prepared.rule_hash,
-        words=result.words,
+        explanation=". ".join((result.words(), *result.notes)),
     )
 
 

@@ -170,8 +170,10 @@ class Facts:
 
     def _screening(self) -> Anchored:
         attempt = self.participant.screening.attempt
-        return self._exact(attempt.when, attempt.cited, "screening-visit") if attempt else (
-            Anchored(None, (), ("screening-visit",))
+        return (
+            self._exact(attempt.when, attempt.cited, "screening-visit")
+            if attempt
+            else (Anchored(None, (), ("screening-visit",)))
         )
 
     def _consent(self) -> Anchored:

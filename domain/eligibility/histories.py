@@ -83,9 +83,7 @@ def history(rule: History) -> Compiled:
         if span is None:
             known = any(_is_meant(item, rule) for item in items_of(facts))
             return unresolved(nothing, window, () if known else record.needs, record.needs)
-        judged = [
-            _judged(item, rule, span) for item in items_of(facts) if _is_meant(item, rule)
-        ]
+        judged = [_judged(item, rule, span) for item in items_of(facts) if _is_meant(item, rule)]
         return exists(judged, record, window, nothing)
 
     return evaluate

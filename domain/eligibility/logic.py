@@ -66,9 +66,9 @@ def every(results: Sequence[Result]) -> Result:
         truth,
         deciding,
         results,
-        for_true=() if truth == TRUE else _together(
-            [one.for_true for one in results if one.truth != TRUE]
-        ),
+        for_true=()
+        if truth == TRUE
+        else _together([one.for_true for one in results if one.truth != TRUE]),
         for_false=() if truth == FALSE else _easiest(deciding, "for_false"),
     )
 
@@ -82,9 +82,9 @@ def some(results: Sequence[Result]) -> Result:
         deciding,
         results,
         for_true=() if truth == TRUE else _easiest(deciding, "for_true"),
-        for_false=() if truth == FALSE else _together(
-            [one.for_false for one in results if one.truth != FALSE]
-        ),
+        for_false=()
+        if truth == FALSE
+        else _together([one.for_false for one in results if one.truth != FALSE]),
     )
 
 

@@ -81,8 +81,10 @@ def consent(_rule: Consent) -> Compiled:
             return Result(
                 TRUE,
                 current.cited,
-                lambda: f"consent form {current.body.form_version} was signed "
-                f"on {shown(current.when.civil(facts.zone))}",
+                lambda: (
+                    f"consent form {current.body.form_version} was signed "
+                    f"on {shown(current.when.civil(facts.zone))}"
+                ),
                 needs,
                 needs,
             )
@@ -299,8 +301,10 @@ def _creatinine_unit(rule: Egfr, protocol: "Protocol") -> tuple[CreatinineUnit, 
     if entry.unit == "umol/L":
         return "umol/L", Decimal(1)
     in_mg = unit_factor(entry, "mg/dL")
-    return ("mg/dL", in_mg) if in_mg is not None else (
-        "umol/L", unit_factor(entry, "umol/L") or Decimal(1)
+    return (
+        ("mg/dL", in_mg)
+        if in_mg is not None
+        else ("umol/L", unit_factor(entry, "umol/L") or Decimal(1))
     )
 
 

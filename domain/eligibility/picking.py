@@ -122,9 +122,7 @@ def close(limits: Limits, number: Interval, near: Decimal | None) -> bool:
     if near is None or number.low is None or number.low != number.high:
         return False
     given = (limits.at_least, limits.more_than, limits.at_most, limits.less_than)
-    return any(
-        limit - near <= number.low < limit + near for limit in given if limit is not None
-    )
+    return any(limit - near <= number.low < limit + near for limit in given if limit is not None)
 
 
 def limits_in_words(limits: Limits) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, assert_never
 
 from pydantic import Field
 
-from domain.eligibility.evaluate import Blocked, Outcome, Verdict, verdict_under
+from domain.eligibility.evaluate import Blocked, Outcome, Verdict, evaluate
 from domain.journey.consent import reconsent_due
 from domain.kernel import (
     Code,
@@ -104,20 +104,8 @@ class Eligibility:
 
 
 def verdict_of(trial: "Trial", participant: "Participant") -> Verdict:
-    """The verdict under the protocol in force; kept while nothing that it reads has changed."""
-    protocol, zone = trial.protocol_of(participant), trial.zone(participant.site)
-    read = (
-        protocol,
-        zone,
-        participant.consent,
-        participant.screening,
-        participant.visits.booked,
-        participant.visits.cancelled,
-        participant.treatment.dosed,
-    )
-    return participant.derived(
-        "verdict", read, lambda: verdict_under(protocol, participant, zone)
-    )
+    """The verdict under the protocol in force."""
+    return evaluate(trial, participant)
 
 
 def confirmation_problem(

@@ -233,13 +233,17 @@ def chart(*facts: Fact | Iterable[Fact]) -> Participant:
 def folded(lines: dict[int, Fact]) -> Participant:
     """The participant after facts recorded at these positions, in their order."""
     participant = Participant("01-001")
-    for version, (position, one) in enumerate(lines.items(), start=1):
-        when = When.parse(one.at)
-        recorded = Recorded(
-            one.body, position, version, when, when.latest(), Actor(id="a", role="coordinator")
-        )
-        participant = evolve(participant, recorded)
+    for position, one in lines.items():
+        participant = then(participant, one, position)
     return participant
+
+
+def then(before: Participant, one: Fact, position: int) -> Participant:
+    """The participant after one more fact."""
+    when = When.parse(one.at)
+    who = Actor(id="a", role="coordinator")
+    version = before.version + 1
+    return evolve(before, Recorded(one.body, position, version, when, when.latest(), who))
 
 
 def verdict(*facts: Fact | Iterable[Fact], protocol: Protocol | None = None) -> Verdict:

@@ -101,9 +101,7 @@ def test_titres(value: str, unit: str | None, refused: str | None) -> None:
     egfr      |       | negative |                   | an interpretation of a number
     """
 )
-def test_findings(
-    code: str, value: str | None, reads: str | None, refused: str | None
-) -> None:
+def test_findings(code: str, value: str | None, reads: str | None, refused: str | None) -> None:
     assert _refused(code=code, value=value, interpretation=reads) == refused
 
 

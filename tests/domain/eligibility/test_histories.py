@@ -105,9 +105,7 @@ def test_e2_either_limb(
     2026-09-15 |         |          | failed  | recent whatever is planned
     """
 )
-def test_e9_surgery(
-    day: str | None, planned: str | None, attested: str | None, says: str
-) -> None:
+def test_e9_surgery(day: str | None, planned: str | None, attested: str | None, says: str) -> None:
     facts = []
     if day:
         plan = True if planned else None
@@ -236,9 +234,7 @@ def test_e12_ever_until_day_0(since: str | None, says: str) -> None:
 
 
 def test_e12_one_that_counts_is_enough() -> None:
-    exempt = history(
-        "cancer", "Skin", code="basal-cell-carcinoma-skin", adequately_treated=True
-    )
+    exempt = history("cancer", "Skin", code="basal-cell-carcinoma-skin", adequately_treated=True)
     assert _told("E12", exempt).outcome == "passed"
     assert _told("E12", exempt, history("cancer", "Lung")).outcome == "failed"
 
@@ -280,9 +276,7 @@ def test_an_empty_history_means_nothing_until_it_is_taken(
     E16       | data-quality-condition |        | unknown | data quality not judged
     """
 )
-def test_attested_exclusions(
-    criterion: str, statement: str, answer: str | None, says: str
-) -> None:
+def test_attested_exclusions(criterion: str, statement: str, answer: str | None, says: str) -> None:
     facts = [said(statement, answer == "yes")] if answer else []
     told = outcome(criterion, *facts)
     assert (told.outcome, told.missing) == (says, () if answer else (statement,))

@@ -10,10 +10,11 @@ from pydantic import TypeAdapter
 
 from domain.clinical.interval import FALSE, TRUE, UNKNOWN
 from domain.eligibility.compiling import compiled
-from domain.eligibility.evaluate import Outcome, Verdict, verdict_under
+from domain.eligibility.evaluate import Outcome, Verdict, evaluate, verdict_under
 from domain.eligibility.facts import Facts
 from domain.eligibility.logic import Result
 from domain.eligibility.rules import Rule
+from domain.participant import Participant
 from tests.domain.eligibility.charts import (
     ACR,
     EMPTY_HANDED,
@@ -24,6 +25,7 @@ from tests.domain.eligibility.charts import (
     booked,
     chart,
     consented,
+    dosed,
     eligible,
     fact,
     folded,
@@ -31,13 +33,15 @@ from tests.domain.eligibility.charts import (
     judged,
     lab,
     person,
+    referred,
     said,
     screened,
     steroid,
+    then,
     took,
     withdrew,
 )
-from tests.specs import lk_23_01
+from tests.specs import Study, lk_23_01
 
 BASE = (screened(), booked(), person(bearing=True))
 """Anchors and the person: facts that move windows are not part of the random charts."""
@@ -55,9 +59,7 @@ _day = _one_of(
     "2026-05-22 2026-08-30 2026-08-31 2026-09 2026-10-20 2026-11 2026-11-22 2026-11-23"
     " 2026-11-25 2026-12-02 2026-12-13 2026-12-14 2026-12-20"
 )
-_start = _one_of(
-    "2019 2024-03-01 2025-12-15 2026-08-31 2026-09 2026-09-14 2026-10-05 2026-11-10"
-)
+_start = _one_of("2019 2024-03-01 2025-12-15 2026-08-31 2026-09 2026-09-14 2026-10-05 2026-11-10")
 _end = st.sampled_from([None, "2026-10", "2026-11-01", "2026-11-23", "2026-12-20"])
 _reads = st.sampled_from(["positive", "negative", "indeterminate"])
 _presence = st.sampled_from([None, "SLE", "asthma"])
@@ -295,6 +297,54 @@ def _answering(missing: tuple[str, ...]) -> list[Fact]:
         if word:
             known[word] = one
     return [known[word] for word in missing]
+
+
+_anchors = st.one_of(
+    st.builds(screened, st.sampled_from(["2026-11-20", "2026-11-23"])),
+    st.builds(
+        booked,
+        st.sampled_from(["2026-12-14", "2026-12-21"]),
+        st.sampled_from(["2026-11-24T09:00:00-05:00", "2026-11-25T09:00:00-05:00"]),
+    ),
+    st.sampled_from(
+        [
+            fact("visit-cancelled", "2026-11-24T12:00:00-05:00", visit="V1"),
+            fact("rescreening-opened", "2026-11-24", cause="again"),
+            fact("visit-completed", "2026-11-23", visit="V0", mode="in-person"),
+            dosed("2026-12-14"),
+            dosed("2026-12-15"),
+            person(sex="male"),
+            person("2008", bearing=False),
+            fact("corrected", "2026-12-30", position=1, occurred_at="2026-11-22"),
+            fact("retracted", "2026-12-30", position=2),
+        ]
+    ),
+)
+
+
+@quick
+@given(st.lists(st.one_of(_facts, _anchors), max_size=40))
+def test_deciding_again_only_what_was_touched_says_the_same(facts: list[Fact]) -> None:
+    trial = Study(lk_23_01()).trial
+    who = Participant("01-001")
+    for position, one in enumerate((referred(), *facts), start=1):
+        who = then(who, one, position)
+        if position % 3:
+            continue
+        told = evaluate(trial, who)
+        assert told == verdict_under(lk_23_01(), who, trial.zone(who.site))
+        assert evaluate(trial, who) is told
+
+
+@quick
+@given(_facts, _charts)
+def test_what_one_fact_touches_is_all_that_is_decided_again(new: Fact, facts: list[Fact]) -> None:
+    trial = Study(lk_23_01()).trial
+    who = folded(_numbered([referred(), *facts]))
+    before = evaluate(trial, who)
+    after = evaluate(trial, then(who, new, 1_000))
+    same = [one is other for one, other in zip(before.outcomes, after.outcomes, strict=True)]
+    assert same.count(False) <= 11
 
 
 # --- laws of the logic ----------------------------------------------------------------------------

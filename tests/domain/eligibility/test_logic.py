@@ -24,7 +24,7 @@ def _answers(cell: str | None) -> list[Fact]:
 
 @table(
     """
-    answers             | one  | two  | three | all  | any  | why
+    answers             | one  | two  | three | every | some | why
                         | open | open | open  | open | open | nothing said
     fit                 | yes  | open | open  | open | yes  | one yes
     !fit                | open | open | no    | no   | open | one no
@@ -37,14 +37,19 @@ def _answers(cell: str | None) -> list[Fact]:
     """
 )
 def test_counting_rules(
-    answers: str | None, one: str, two: str, three: str, all: str, any: str  # noqa: A002 - columns
+    answers: str | None,
+    one: str,
+    two: str,
+    three: str,
+    every: str,
+    some: str,
 ) -> None:
     facts = _answers(answers)
     for count, truth in enumerate((one, two, three), start=1):
         rule = {"rule": "at-least", "count": count, "of": leaves()}
         assert says(rule, *facts).truth == TRUTH[truth]
-    assert says({"rule": "all", "of": leaves()}, *facts).truth == TRUTH[all]
-    assert says({"rule": "any", "of": leaves()}, *facts).truth == TRUTH[any]
+    assert says({"rule": "all", "of": leaves()}, *facts).truth == TRUTH[every]
+    assert says({"rule": "any", "of": leaves()}, *facts).truth == TRUTH[some]
 
 
 @table(
@@ -62,8 +67,8 @@ def test_counting_rules(
 )
 def test_decision_tables(answers: str | None, truth: str) -> None:
     yes, no, _ = leaves()
-    assert says({"rule": "decided", "yes": yes, "no": no}, *_answers(answers)).truth == (
-        TRUTH[truth]
+    assert (
+        says({"rule": "decided", "yes": yes, "no": no}, *_answers(answers)).truth == (TRUTH[truth])
     )
 
 
@@ -89,9 +94,7 @@ def test_missing_lists_of_combined_rules_are_the_shortest() -> None:
     female   | no      | no        | open  | asked of women whatever their potential
     """
 )
-def test_whom_a_rule_applies_to(
-    sex: str, bearing: str | None, otherwise: str, truth: str
-) -> None:
+def test_whom_a_rule_applies_to(sex: str, bearing: str | None, otherwise: str, truth: str) -> None:
     rule = {
         "rule": "applies-to",
         "sexes": ["female"],
@@ -170,5 +173,3 @@ def test_an_anchor_known_to_the_month_only_is_asked_for() -> None:
 def test_a_window_before_the_calendar_begins_is_open() -> None:
     rule = haemoglobin(at_least="1", within={"anchor": "screening", "back": "P9999Y"})
     assert says(rule, screened(), lab("haemoglobin", "9", "g/dL", on="0002-01-01")).truth == TRUE
-
-

@@ -199,8 +199,14 @@ def test_the_verdict_stays_when_life_goes_on_after_the_dose() -> None:
         took("X1", "investigational", "2026-12-22"),
         lab("creatinine", "4.4", "mg/dL", on="2026-12-21"),
         lab("hcg-serum", reads="positive", on="2026-12-21"),
-        fact("history-recorded", "2026-12-30", item="H", category="cancer", term="Lung",
-             started_on="2026-12-28"),
+        fact(
+            "history-recorded",
+            "2026-12-30",
+            item="H",
+            category="cancer",
+            term="Lung",
+            started_on="2026-12-28",
+        ),
     )
     assert (before.verdict, after.verdict) == ("eligible", "eligible")
 

@@ -159,5 +159,3 @@ def test_statuses_of_a_history(
     }
     item = history("infection", "Zoster", status=status, started_on="2026")
     assert says(rule, item, illnesses_taken).truth == TRUTH[truth]
-
-
