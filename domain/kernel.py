@@ -182,23 +182,59 @@ class Noted(Generic[BodyT_co]):
         by = self.recorded.corrected_by
         return (self.position,) if by is None else (self.position, by)
 
-    def rank(self) -> tuple[datetime, str, str, str, str, str]:
-        """The place in effective time; the same in whatever order the facts arrived."""
-        recorded = self.recorded
-        moment = recorded.occurred_at
-        return (
-            moment.earliest(),
-            moment.text,
-            self.body.type,
-            repr(self.body),
-            recorded.source or "",
-            recorded.id or "",
-        )
-
     def after(self, other: "Noted[Any]") -> bool:
-        """Whether it comes later than the other in effective time."""
+        """Whether it comes later than the other in effective time.
+
+        Of what happened at the same moment the content decides, then who sent it: the same in
+        whatever order the facts arrived.
+        """
         mine, others = self.when.earliest(), other.when.earliest()
-        return mine > others if mine != others else self.rank() > other.rank()
+        if mine != others:
+            return mine > others
+        said, other_said = (self.when.text, self.body.type), (other.when.text, other.body.type)
+        if said != other_said:
+            return said > other_said
+        content, other_content = _first_difference(self.body, other.body)
+        if content != other_content:
+            return content > other_content
+        sent = (self.recorded.source or "", self.recorded.id or "")
+        return sent > (other.recorded.source or "", other.recorded.id or "")
+
+    def rank(self) -> "Rank":
+        """The place in effective time, as a key to sort by."""
+        return Rank(self)
+
+
+class Rank:
+    """Orders noted facts by effective time; what they say is looked at only where times are the
+    same."""
+
+    __slots__ = ("_noted",)
+
+    def __init__(self, noted: Noted[Any]) -> None:
+        self._noted = noted
+
+    def __lt__(self, other: "Rank") -> bool:
+        return other._noted.after(self._noted)
+
+
+_PLAIN = (str, bool, int, type(None))
+"""Types whose equal values also read alike; equal decimals may be written differently."""
+
+
+def _first_difference(one: Event, other: Event) -> tuple[str, str]:
+    """How two bodies read where they first differ; two empty texts where they do not."""
+    fields, others = one.__dict__, other.__dict__
+    for name, value in fields.items():
+        known = others.get(name)
+        if value is known or (
+            type(value) in _PLAIN and type(value) is type(known) and value == known
+        ):
+            continue
+        text, other_text = repr(value), repr(known)
+        if text != other_text:
+            return text, other_text
+    return "", ""
 
 
 def joined(
@@ -206,9 +242,10 @@ def joined(
 ) -> tuple[Noted[BodyT], ...]:
     """The facts with one more, in the order of effective time (not of arrival)."""
     one = Noted(body, recorded)
-    if not facts or not facts[-1].after(one):
-        return (*facts, one)
-    return tuple(sorted((*facts, one), key=Noted.rank))
+    place = len(facts)
+    while place and facts[place - 1].after(one):
+        place -= 1
+    return (*facts[:place], one, *facts[place:])
 
 
 def cited(*facts: Noted[Any] | None) -> tuple[int, ...]:
