@@ -4,8 +4,6 @@ Rules run over the facts as they are known; no clock is read. Outcomes name what
 that anybody can recompute them: the same facts and the same protocol give the same digest.
 """
 
-import threading
-from collections import OrderedDict
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -194,8 +192,7 @@ def outcome_of(prepared: Prepared, facts: Facts, version: str) -> Outcome:
     )
 
 
-_READY: OrderedDict[int, Ready] = OrderedDict()
-_LOCK = threading.Lock()
+_READY: dict[int, Ready] = {}
 
 
 def ready_for(protocol: "Protocol") -> Ready:
@@ -204,8 +201,8 @@ def ready_for(protocol: "Protocol") -> Ready:
     if known is not None:
         return known
     prepared = ready(protocol)
-    with _LOCK:
-        _READY[id(protocol)] = prepared
-        while len(_READY) > READY_MAX:
-            _READY.popitem(last=False)
+    if len(_READY) >= READY_MAX:
+        # Drafts come and go; what is still in use is compiled again in a few milliseconds.
+        _READY.clear()
+    _READY[id(protocol)] = prepared
     return prepared
