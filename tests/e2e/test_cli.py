@@ -97,10 +97,9 @@ class Folder:
         """Ask it to end; its exit code."""
         assert self.process is not None
         self.process.send_signal(how)
-        code = self.process.wait(END_SECONDS_MAX)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
-        return code
+        self.process.communicate(timeout=END_SECONDS_MAX)
+        self.started.remove(self.process)
+        return self.process.returncode
 
     def get(self, path: str, token: str | None = None) -> httpx.Response:
         bearer = token or (self.data / "token").read_text().strip()
@@ -117,9 +116,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Folder]:
         yield folder
     finally:
         for process in folder.started:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
+            process.kill()
+            process.communicate()
 
 
 def test_the_demonstration_serves_the_cohort_at_once(demo: Folder) -> None:
@@ -268,6 +266,7 @@ def test_datasets_are_imported_into_a_study_of_their_own(demo: Folder, tmp_path:
     protocol.write_text(
         "study: OLD-1\nversion: '1'\ntitle: An old study\nvisits:\n"
         "  - {code: V0, name: Screening, kind: screening, anchor: screening, day: 0}\n"
+        "  - {code: V1, name: Baseline, kind: dosing, day: 0}\n"
         "  - {code: V5, name: Follow-up, day: 30, windowed: false}\n"
     )
     arguments = ("import", "sdtm", str(tmp_path), "--study", "OLD-1", "--protocol", str(protocol))
