@@ -1,7 +1,7 @@
-"""Background loops: each in a thread of its own, woken by the ledger, polling in any case.
+"""Background loops beside the server: the projector, and the clock worker.
 
-A loop never ends by itself: when the store is away, or a defect shows, it says so and tries again
-later. What it does is safe to break off at any moment and to do twice.
+They never end by themselves: when the store is away, or a defect shows, they say so and try again
+later. What they do is safe to break off at any moment and to do twice.
 """
 
 import threading
@@ -22,17 +22,13 @@ CLOCK_SECONDS = 15.0
 
 
 class Loop:
-    """Calls `step` again and again until stopped.
+    """Calls `step` in a thread of its own until halted: at once again while it answers that there
+    is more to do, else after `pause` seconds, and after a failure later each time."""
 
-    `step` answers whether there is more to do at once; otherwise the loop waits for a wake, at
-    most `poll` seconds.
-    """
-
-    def __init__(self, name: str, step: Callable[[], bool], poll: float) -> None:
+    def __init__(self, name: str, step: Callable[[], bool], pause: float) -> None:
         self.name = name
         self._step = step
-        self._poll = poll
-        self._woken = threading.Event()
+        self._pause = pause
         self._halted = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
@@ -40,14 +36,9 @@ class Loop:
         """Begin."""
         self._thread.start()
 
-    def wake(self, _study: str = "") -> None:
-        """Look again soon; from any thread."""
-        self._woken.set()
-
     def halt(self) -> None:
         """Ask it to end after the step at hand."""
         self._halted.set()
-        self._woken.set()
 
     def join(self) -> None:
         """Wait for its end, a bounded time."""
@@ -56,20 +47,18 @@ class Loop:
     def _run(self) -> None:
         failures = 0
         while not self._halted.is_set():
-            self._woken.clear()
             try:
                 more = self._step()
-                failures = 0
             except (StoreAway, psycopg.OperationalError) as error:
                 logs.warned("store-away", loop=self.name, kind=type(error).__name__)
-                failures += 1
             except Exception as error:  # noqa: BLE001 - one defect must not end the loop for good
                 logs.defect(error)
-                failures += 1
-            if failures:
-                self._halted.wait(_backoff(failures))
-            elif not more:
-                self._woken.wait(self._poll)
+            else:
+                failures = 0
+                self._halted.wait(0 if more else self._pause)
+                continue
+            failures += 1
+            self._halted.wait(BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS)) - 1])
 
 
 class Workers:
@@ -78,7 +67,7 @@ class Workers:
     def __init__(self, cairn: Cairn) -> None:
         self._cairn = cairn
         self._over = threading.Event()
-        self._projector = threading.Thread(target=self._project, name="projector", daemon=True)
+        self._projector = Loop("projector", self._project, 0)
         self._clock = Loop("clock", cairn.concluding.step, CLOCK_SECONDS)
 
     def __enter__(self) -> Self:
@@ -92,25 +81,17 @@ class Workers:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._cairn.projector.stop(self._over)
+        self._projector.halt()
         self._clock.halt()
-        self._projector.join(STOP_SECONDS_MAX)
+        self._cairn.projector.stop(self._over)
+        self._projector.join()
         self._clock.join()
 
     def wait(self) -> None:
         """Stay until a signal ends the process."""
         self._over.wait()
 
-    def _project(self) -> None:
-        failures = 0
-        while not self._over.is_set():
-            try:
-                self._cairn.projector.run(self._over)
-            except Exception as error:  # noqa: BLE001 - the views must go on being kept
-                logs.defect(error)
-                failures += 1
-                self._over.wait(_backoff(failures))
-
-
-def _backoff(failures: int) -> float:
-    return BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS)) - 1]
+    def _project(self) -> bool:
+        """Follow the ledger until told to stop."""
+        self._cairn.projector.run(self._over)
+        return False
