@@ -10,6 +10,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+import orjson
 import structlog
 
 FRAMES_MAX = 12
@@ -21,12 +22,13 @@ def configure(level: int = logging.INFO) -> None:
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.JSONRenderer(sort_keys=True),
+            _rendered,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=_standard_error,
+        logger_factory=_StandardError,
         cache_logger_on_first_use=False,
     )
+    _bound.clear()
 
 
 def happened(name: str, **circumstances: Any) -> None:
@@ -46,10 +48,31 @@ def defect(error: BaseException) -> None:
     _log().error("defect", kind=type(error).__name__, where=where)
 
 
-def _standard_error(*_names: object) -> structlog.WriteLogger:
+class _StandardError:
     """Standard error as it is now: a supervisor (or a test) may have put another one there."""
-    return structlog.WriteLogger(sys.stderr)
+
+    def __init__(self, *_names: object) -> None:
+        pass
+
+    def msg(self, line: str) -> None:
+        """Write one line."""
+        sys.stderr.write(line)
+        sys.stderr.flush()
+
+    info = warning = error = msg
+
+
+def _rendered(_logger: object, _level: str, happening: Any) -> str:
+    return orjson.dumps(happening, option=_OPTIONS).decode()
+
+
+_OPTIONS = orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
+
+_bound: list[Any] = []
+"""The logger of the configuration in force, made when something is first logged."""
 
 
 def _log() -> Any:
-    return structlog.get_logger("cairn")
+    if not _bound:
+        _bound.append(structlog.get_logger("cairn").bind())
+    return _bound[0]

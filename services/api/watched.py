@@ -43,6 +43,9 @@ class Measures:
             buckets=BUCKETS_SECONDS,
             registry=self.registry,
         )
+        self._answers: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        """Routes, methods and statuses are few; looking their figures up anew would cost more than
+        counting."""
         self._refusals = Counter(
             "cairn_refusals",
             "Refusals by problem and rule.",
@@ -84,8 +87,12 @@ class Measures:
 
     def answered(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count a request."""
-        self._requests.labels(route, method, str(status)).inc()
-        self._seconds.labels(route).observe(seconds)
+        known = self._answers.get((route, method, status))
+        if known is None:
+            counter = self._requests.labels(route, method, str(status))
+            known = self._answers[route, method, status] = counter, self._seconds.labels(route)
+        known[0].inc()
+        known[1].observe(seconds)
 
     def refused(self, problem: Answered) -> None:
         """Count a refusal by its rule; rules are a closed set, never something that was sent."""
