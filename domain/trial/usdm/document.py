@@ -153,9 +153,14 @@ class Intervention(Extensible):
     label: Label | None = None
 
 
+class Arm(Part):
+    """An arm of the design; only how many there are is of use."""
+
+
 class Design(Extensible):
     """A design of the study."""
 
+    arms: Annotated[tuple[Arm, ...], Field(max_length=PARTS_MAX)] = ()
     encounters: Annotated[tuple[Encounter, ...], Field(max_length=PARTS_MAX)] = ()
     activities: Annotated[tuple[Activity, ...], Field(max_length=PARTS_MAX)] = ()
     timelines: Annotated[

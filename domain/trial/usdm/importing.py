@@ -124,11 +124,14 @@ class _Drawn:
         """A dose that needs no authorisation: no gate is known of a study from elsewhere."""
         dosing = [visit["code"] for visit in visits if visit.get("kind") == "dosing"]
         products = [one.label or one.name for one in self.version.interventions]
+        # With several arms the product depends on the arm, which is not modelled: one name for all
+        # would make a deviation of every dose of the others.
+        one_for_all = len(products) == 1 and len(self.design.arms) <= 1
         dose = {
             "authorisation": False,
             "single": False,
             **({"visit": dosing[0]} if dosing else {}),
-            **({"product": products[0]} if len(products) == 1 else {}),
+            **({"product": products[0]} if one_for_all else {}),
         }
         return {"dose": dose, "settings": {"day_numbering": "day-1"}}
 

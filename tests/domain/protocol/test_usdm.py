@@ -64,7 +64,7 @@ def test_a_study_from_elsewhere_has_no_gates() -> None:
     found = read_pilot().protocol
     assert (found.study, found.version, found.registry) == ("CDISCPILOT01", "2", "NCT12345678")
     assert (found.dose.authorisation, found.dose.single) == (False, False)
-    assert (found.dose.visit, found.dose.product) == ("BASELINE", "Xinomiline")
+    assert (found.dose.visit, found.dose.product) == ("BASELINE", None), "it differs by arm"
     assert (found.accrual, found.toxicity, found.clocks) == (None, None, ())
     assert found.settings.day_numbering == "day-1"
 
