@@ -70,7 +70,7 @@ def sdtm(
     data: DataOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Turn SDTM datasets (CSV, or Dataset-JSON) of DM, DS, SV, EX and AE into journeys.
+    """Turn SDTM datasets (CSV, XPT or Dataset-JSON) of DM, DS, SV, EX and AE into journeys.
 
     It can be broken off and run again: what was recorded before is recognised.
     """

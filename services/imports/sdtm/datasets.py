@@ -1,4 +1,4 @@
-"""SDTM datasets in a folder, row by row: CSV, and CDISC Dataset-JSON 1.1 (JSON or NDJSON).
+"""SDTM datasets in a folder, row by row: CSV, SAS transport, CDISC Dataset-JSON 1.1 (or NDJSON).
 
 A value that is empty, `NA` or a single dot is missing. Rows are read as they stand; what of them
 is held in memory is one participant's, unless a dataset is not sorted by USUBJID.
@@ -15,6 +15,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from services.imports.sdtm import xpt
+
 Row = Mapping[str, str]
 """Variable -> value; a missing value is not in it."""
 
@@ -22,7 +24,7 @@ MISSING = frozenset({"", "NA", "."})
 JSON_BYTES_MAX = 512 * 1024 * 1024
 UNSORTED_ROWS_MAX = 2_000_000
 """Rows of a dataset that is not sorted are sorted in memory, at most so many."""
-FORMATS = (".csv", ".json", ".ndjson")
+FORMATS = (".csv", ".xpt", ".json", ".ndjson")
 
 
 class Unreadable(Exception):
@@ -56,8 +58,8 @@ class Dataset:
 
     def lines(self) -> Iterator[Line]:
         """Its rows in their order. Unreadable."""
-        rows = _csv(self.path) if self.path.suffix.lower() == ".csv" else _dataset_json(self.path)
-        for number, values in enumerate(rows, start=1):
+        read = {".csv": _csv, ".xpt": _transport}.get(self.path.suffix.lower(), _dataset_json)
+        for number, values in enumerate(read(self.path), start=1):
             yield Line(self.domain, number, values)
 
 
@@ -128,6 +130,15 @@ def _csv(path: Path) -> Iterator[Row]:
         raise Unreadable(f"{path.name} is not UTF-8") from None
     except csv.Error:
         raise Unreadable(f"{path.name}, line {reader.line_num}: not CSV") from None
+
+
+def _transport(path: Path) -> Iterator[Row]:
+    try:
+        with path.open("rb") as file:
+            _check_header(path, [one.name for one in xpt.variables(file)])
+        yield from map(_present, xpt.rows(path))
+    except xpt.NotTransport as error:
+        raise Unreadable(f"{path.name} is no SAS transport file: {error}") from None
 
 
 def _dataset_json(path: Path) -> Iterator[Row]:

@@ -107,7 +107,7 @@ def survey(folder: Path) -> Survey:
     """Look through the datasets once. Unreadable, also when there is no DM."""
     datasets = datasets_in(folder, DOMAINS)
     if "DM" not in datasets:
-        raise Unreadable(f"{folder} has no DM dataset (dm.csv, dm.json or dm.ndjson)")
+        raise Unreadable(f"{folder} has no DM dataset (dm.csv, dm.xpt, dm.json or dm.ndjson)")
     found = {domain: surveyed(dataset) for domain, dataset in datasets.items()}
     sites: dict[str, str | None] = {}
     for line in datasets["DM"].lines():
