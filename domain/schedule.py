@@ -334,24 +334,31 @@ class _Planning:
                 counted[code] = counted.get(code, 0) + 1
                 yield self._beyond(code, counted[code], held)
         for code in sorted({one.body.visit for one in visits.booked} - planned):
-            booked = visits.booking(code)
-            if booked is None or any(one.after(booked) for one in visits.held(code)):
-                continue
-            day = booked.body.at.civil(self.zone)[0]
-            plan = self.protocol.visits_by_code.get(code)
-            yield PlannedVisit(
-                visit=code,
-                occurrence=counted.get(code, 0) + 1,
-                name=self._name(code, plan),
-                protocol=self.protocol.version,
-                plan=plan,
-                anchor=Anchor("booking", day, False, booked),
-                target=day,
-                not_expected_since=self.ended,
-                booked=booked if self.ended is None else None,
-                booked_on=day if self.ended is None else None,
-                bookings=self._bookings(code),
-            )
+            last = visits.bookings(code)[-1]
+            if not any(one.after(last.made) for one in visits.held(code)):
+                yield self._only_booked(code, counted.get(code, 0) + 1, last)
+
+    def _only_booked(self, code: str, number: int, last: Booking) -> PlannedVisit:
+        """A visit that is not planned, and for which there is a booking."""
+        plan = self.protocol.visits_by_code.get(code)
+        day = last.made.body.at.civil(self.zone)[0]
+        ended = self.ended
+        if last.by is not None:
+            ended = last.by.when.civil(self.zone)[0]
+        standing = last.made if ended is None else None
+        return PlannedVisit(
+            visit=code,
+            occurrence=number,
+            name=self._name(code, plan),
+            protocol=self.protocol.version,
+            plan=plan,
+            anchor=Anchor("booking", day, False, last.made),
+            target=day,
+            not_expected_since=ended,
+            booked=standing,
+            booked_on=day if standing is not None else None,
+            bookings=self._bookings(code),
+        )
 
     def _beyond(self, code: str, number: int, held: Noted[VisitCompleted]) -> PlannedVisit:
         """A visit that the protocol in force does not plan."""

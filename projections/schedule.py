@@ -1,14 +1,17 @@
 """Schedule: one row per planned visit, and per visit that was held beside the plan."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, timedelta
 from typing import Any
 
+from domain.journey.visits import Booking
+from domain.kernel import Recorded, cited
 from domain.participant import Participant
 from domain.planned import PlannedVisit
 from domain.schedule import anchor_of, schedule, status
 from domain.trial.study import Trial
-from projections.view import NO_DAY, Row, Timeline, View, state_at, timeline
+from projections.changes import changes
+from projections.view import NO_DAY, Row, Timeline, View, instant_text, state_at, timeline
 
 _A_DAY = timedelta(days=1)
 
@@ -17,9 +20,10 @@ def rows(trial: Trial, participant: Participant) -> Iterator[Row]:
     """The participant's visits, planned ones in the protocol's order."""
     site = participant.site
     zone = trial.zone(site)
-    for planned in schedule(trial, participant):
+    planned_visits = schedule(trial, participant)
+    changed, numbers = changes(trial, participant), _numbers(planned_visits)
+    for planned in planned_visits:
         states = _states(planned)
-        booked = planned.booked.body.at if planned.booked is not None else None
         yield Row(
             participant=participant.id,
             key=planned.subject,
@@ -32,31 +36,126 @@ def rows(trial: Trial, participant: Participant) -> Iterator[Row]:
                 "due_from": _since(states, "due"),
                 "late_from": _since(states, "overdue", "missed"),
                 "lapsed": planned.lapsed,
-                "booked_on": booked.civil(zone)[0] if booked is not None else None,
+                "booked_on": planned.booked_on,
+                "work_day": _work_day(planned),
+                "outside": planned.days_outside if planned.out_of_window is not None else None,
             },
             item={
-                "visit": planned.visit,
-                "name": planned.name,
-                "target": _text(planned.target),
-                "earliest": _text(planned.earliest),
-                "latest": _text(planned.latest),
-                "status": states,
-                "completed_on": planned.completed_on,
-                "days_from_target": planned.days_from_target,
-                "out_of_window": planned.out_of_window,
-                "booked_for": booked.text if booked is not None else None,
-                "booked_outside_window": planned.booked_outside,
-                "occurrence": planned.occurrence,
-                "protocol": planned.protocol,
-                "why": planned.why,
-                "evidence": list(planned.evidence),
+                **_item(planned, states),
+                "number": numbers[planned.subject],
+                "changed": _change(changed.of(planned)),
+                "once": [day.isoformat() for day in planned.once] if planned.once else None,
             },
         )
 
 
+def _item(planned: PlannedVisit, states: Timeline) -> dict[str, Any]:
+    booked = planned.booked.body.at if planned.booked is not None else None
+    return {
+        "visit": planned.visit,
+        "name": planned.name,
+        "day": planned.day_number,
+        "target": _text(planned.target),
+        "earliest": _text(planned.earliest),
+        "latest": _text(planned.latest),
+        "status": states,
+        "completed_on": planned.completed_on,
+        "days_from_target": planned.days_from_target,
+        "out_of_window": planned.out_of_window,
+        "days_outside_window": (
+            planned.days_outside if planned.out_of_window is not None else None
+        ),
+        "booked_for": booked.text if booked is not None else None,
+        "booked_outside_window": planned.booked_outside,
+        "warnings": list(planned.warnings),
+        "bookings": [_booking(one) for one in planned.bookings],
+        "occurrence": planned.occurrence,
+        "protocol": planned.protocol,
+        "why": planned.why,
+        "evidence": list(planned.evidence),
+    }
+
+
+def _booking(one: Booking) -> dict[str, Any]:
+    """A booking and what became of it, for the history of the visit."""
+    return {
+        "at": one.made.body.at.text,
+        "made": one.made.when.text,
+        "state": one.state,
+        "cause": one.made.body.cause if one.by is None else one.by.body.cause,
+        "position": one.made.position,
+        "evidence": list(cited(one.made, one.by)),
+    }
+
+
+def _numbers(planned_visits: Iterable[PlannedVisit]) -> dict[str, int]:
+    """Which time of its visit each one is, in the order of days: a name that stays when another
+    attempt at screening becomes the one that is planned."""
+    counted: dict[str, int] = {}
+    numbers: dict[str, int] = {}
+    for one in sorted(planned_visits, key=_day):
+        numbers[one.subject] = counted[one.visit] = counted.get(one.visit, 0) + 1
+    return numbers
+
+
+def _day(planned: PlannedVisit) -> date:
+    return planned.completed_first or planned.target or NO_DAY
+
+
+def _work_day(planned: PlannedVisit) -> date:
+    """The day on which it was held, else for which it is booked, else its target."""
+    return planned.completed_first or planned.booked_on or planned.target or NO_DAY
+
+
+def _change(recorded: Recorded | None) -> dict[str, Any] | None:
+    if recorded is None:
+        return None
+    return {"position": recorded.position, "at": instant_text(recorded.recorded_at)}
+
+
 def shown(item: Mapping[str, Any], day: date) -> dict[str, Any]:
     """The visit as it reads on a civil day at the site."""
-    return {**item, "status": state_at(item["status"], day)}
+    found = {name: value for name, value in item.items() if name != "once"}
+    return {**found, "status": state_at(item["status"], day)}
+
+
+CELL = (
+    *("target", "earliest", "latest", "completed_on", "days_from_target", "out_of_window"),
+    *("days_outside_window", "booked_for"),
+)
+
+
+def cell(item: Mapping[str, Any], day: date) -> dict[str, Any]:
+    """The visit in a matrix: its state on a day, and the dates behind it."""
+    return {"status": state_at(item["status"], day), **{name: item[name] for name in CELL}}
+
+
+def calendar_entry(row: Row) -> dict[str, Any] | None:
+    """The visit for a calendar that people subscribe to: nothing in it depends on the day on which
+    it is read. None for a visit that never had a day."""
+    item = row.item
+    first, last = item["earliest"], item["latest"]
+    settled = row.columns["settled"] or ("missed" if row.columns["lapsed"] else None)
+    off = settled in ("missed", "not-expected")
+    if first is None and item["once"] is not None:
+        (first, last), off = item["once"], True
+    if first is None and row.columns["work_day"] != NO_DAY:
+        first = last = _text(_date(row, "work_day"))
+    if first is None or item["changed"] is None:
+        return None
+    return {
+        **{name: item[name] for name in ("visit", "name", "number", "target", "booked_for")},
+        **{name: item[name] for name in ("completed_on", "warnings", "changed")},
+        "first": first,
+        "last": last,
+        "state": "off" if off else "provisional" if settled == "provisional" else "on",
+        "settled": settled,
+    }
+
+
+def _date(row: Row, column: str) -> date | None:
+    day = row.columns[column]
+    return day if isinstance(day, date) else None
 
 
 def anchor(trial: Trial, participant: Participant) -> dict[str, Any] | None:
@@ -97,7 +196,7 @@ def _text(day: date | None) -> str | None:
 
 VIEW = View(
     name="schedule",
-    version=1,
+    version=2,
     columns=(
         "site",
         "zone",
@@ -108,6 +207,8 @@ VIEW = View(
         "late_from",
         "lapsed",
         "booked_on",
+        "work_day",
+        "outside",
     ),
     rows=rows,
 )

@@ -51,6 +51,7 @@ class Query:
     cursor: str | None = None
     """From where the next page begins, as the page before said."""
     site: str | None = None
+    participant: str | None = None
     stage: str | None = None
     verdict: str | None = None
     status: str | None = None
@@ -58,6 +59,8 @@ class Query:
     """`from`: the first day of a range."""
     last: date | None = None
     """`to`: the last day of a range."""
+    within: int | None = None
+    """So many days ahead something is near its end; None: as the list has it."""
 
     @property
     def past(self) -> bool:

@@ -30,6 +30,10 @@ class Asking:
     trial: Trial
 
 
+def _nothing(_asking: Asking) -> dict[str, Any]:
+    return {}
+
+
 @dataclass(frozen=True, slots=True)
 class Listing:
     """A list of one view."""
@@ -42,6 +46,8 @@ class Listing:
     item: Callable[[Entry, Asking], dict[str, Any]]
     fetch: Callable[[Reading, Asking, Place | None, int], list[Any]]
     """Rows after a place, in the list's order; they may hold some that are not wanted."""
+    beside: Callable[[Asking], dict[str, Any]] = _nothing
+    """What else belongs to every page."""
 
 
 def _zone(entry: Entry) -> ZoneInfo:
@@ -78,9 +84,7 @@ def _summary(entry: Entry, asking: Asking) -> dict[str, Any]:
     return enrolment.shown(entry[0].item, day_of(asking.on, _zone(entry)))
 
 
-def _summaries(
-    reading: Reading, asking: Asking, after: Place | None, limit: int
-) -> list[Any]:
+def _summaries(reading: Reading, asking: Asking, after: Place | None, limit: int) -> list[Any]:
     return reading.rows(
         "enrolment",
         "page",
@@ -110,9 +114,7 @@ def _verdict(entry: Entry, asking: Asking) -> dict[str, Any]:
     return eligibility.shown(entry, protocol, day_of(asking.on, _zone(entry)))
 
 
-def _verdicts(
-    reading: Reading, asking: Asking, after: Place | None, limit: int
-) -> list[Any]:
+def _verdicts(reading: Reading, asking: Asking, after: Place | None, limit: int) -> list[Any]:
     return reading.rows(
         "eligibility",
         "page",
@@ -141,6 +143,8 @@ def _visit_wanted(entry: Entry, asking: Asking) -> bool:
     assert isinstance(day, date)
     if not _at_site(entry, query) or not _within(day, query):
         return False
+    if query.participant not in (None, row.participant):
+        return False
     return query.status is None or query.status == _visit(entry, asking)["status"]
 
 
@@ -165,10 +169,52 @@ def _visits(reading: Reading, asking: Asking, after: Place | None, limit: int) -
         first=query.first or FIRST_DAY,
         last=query.last or NO_DAY,
         site=query.site,
+        participant=query.participant,
         status=query.status,
         on=asking.on.last,
         limit=limit,
     )
+
+
+def _entered(entry: Entry, asking: Asking) -> bool:
+    return schedule.calendar_entry(entry[0]) is not None and _visit_wanted(entry, asking)
+
+
+def _entry(entry: Entry, _asking: Asking) -> dict[str, Any]:
+    return {**_whose(entry[0]), **(schedule.calendar_entry(entry[0]) or {})}
+
+
+# --- the matrix -----------------------------------------------------------------------------------
+
+
+def columns_of(trial: Trial) -> list[str]:
+    """The visits of every version, in the order of the latest."""
+    versions = reversed(list(trial.protocols.values()))
+    return list(dict.fromkeys(visit.code for one in versions for visit in one.calendar))
+
+
+def _columns(asking: Asking) -> dict[str, Any]:
+    return {"visits": columns_of(asking.trial)}
+
+
+def _matrix_wanted(entry: Entry, asking: Asking) -> bool:
+    return _at_site(entry, asking.query)
+
+
+def _matrix_row(entry: Entry, asking: Asking) -> dict[str, Any]:
+    order = {code: number for number, code in enumerate(columns_of(asking.trial))}
+    day = day_of(asking.on, _zone(entry))
+    rows = sorted(entry, key=lambda row: (order.get(str(row.columns["visit"]), 999), row.key))
+    visits = {row.key: schedule.cell(row.item, day) for row in rows}
+    return {**_whose(entry[0]), "visits": visits}
+
+
+def _matrix(reading: Reading, asking: Asking, after: Place | None, limit: int) -> list[Any]:
+    first = after[0] if after else ""
+    return reading.rows("schedule", "matrix", after=first, site=asking.query.site, limit=limit)
+
+
+# --- days -----------------------------------------------------------------------------------------
 
 
 def _after_day(after: Place | None) -> dict[str, Any]:
@@ -211,13 +257,9 @@ def _deviation(entry: Entry, _asking: Asking) -> dict[str, Any]:
     return {**_whose(entry[0]), **entry[0].item}
 
 
-def _deviations(
-    reading: Reading, asking: Asking, after: Place | None, limit: int
-) -> list[Any]:
+def _deviations(reading: Reading, asking: Asking, after: Place | None, limit: int) -> list[Any]:
     first = after[0] if after else 0
-    return reading.rows(
-        "deviations", "page", after=first, site=asking.query.site, limit=limit
-    )
+    return reading.rows("deviations", "page", after=first, site=asking.query.site, limit=limit)
 
 
 LISTS: Mapping[str, Listing] = MappingProxyType(
@@ -241,6 +283,25 @@ LISTS: Mapping[str, Listing] = MappingProxyType(
             _dated("day"),
             _visit_wanted,
             _visit,
+            _visits,
+        ),
+        "matrix": Listing(
+            schedule.VIEW,
+            (str,),
+            _by_participant,
+            _participant,
+            _matrix_wanted,
+            _matrix_row,
+            _matrix,
+            _columns,
+        ),
+        "calendar": Listing(
+            schedule.VIEW,
+            (date, str, str),
+            _singly,
+            _dated("day"),
+            _entered,
+            _entry,
             _visits,
         ),
         "safety": Listing(

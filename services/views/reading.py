@@ -21,7 +21,7 @@ from infra.projection.tables import Reading, ViewTables
 from projections import enrolment, safety, schedule
 from projections.view import Row
 from services.state import HotState, NotFound
-from services.views import figures, work
+from services.views import figures, planning, work
 from services.views.asked import Lagging, Page, Place, Query, cursor_of
 from services.views.lists import LISTS, Asking, Entry, Listing
 from services.views.participants import SHAPES, answer, stale
@@ -32,7 +32,7 @@ WAIT_POLL_SECONDS = 0.02
 FETCH_ROWS = 500
 
 PARTICIPANT_VIEWS = tuple(SHAPES)
-STUDY_VIEWS = (*LISTS, "enrolment", "worklist")
+STUDY_VIEWS = (*LISTS, "enrolment", "worklist", "workload", "adherence")
 
 
 class Views:
@@ -88,6 +88,8 @@ class Views:
                 return self._enrolment(study, query)
             case "worklist":
                 return self._worklist(study, query)
+            case "workload" | "adherence":
+                return self._planning(study, view, query)
             case _:
                 return self._list(study, LISTS[view], query)
 
@@ -104,7 +106,7 @@ class Views:
             asking = Asking(query, on, trial)
             found = _wanted(reading, listing, asking, after, query.limit + 1)
             stale = reading.stale(name, {entry[0].participant for entry in found})
-            extra = {}
+            extra = listing.beside(asking)
             if listing.view is safety.VIEW:
                 asked = {"site": query.site, "limit": figures.EXTRA_MAX}
                 owed: list[Any] = list(reading.rows("safety", "owed", **asked))
@@ -132,7 +134,7 @@ class Views:
                         yield entry
 
         found = heapq.nsmallest(query.limit + 1, entries(), key=listing.place)
-        extra = {}
+        extra = listing.beside(asking)
         if listing.view is safety.VIEW:
             then = self._past.trial_of(trial, cut, slots)
             extra = _safety(then, on, beside.owed, beside.against)
@@ -185,8 +187,7 @@ class Views:
             with self._reading(study, work.VIEWS, query) as reading:
                 position = reading.position
                 found = _first(work.found(reading, query, on), after, query.limit + 1)
-        more = cursor_of(found[query.limit - 1][0]) if len(found) > query.limit else None
-        return Page(position, [item for _, item in found[: query.limit]], more)
+        return _paged(position, found, query.limit)
 
     def _work_of_the_past(
         self, trial: Trial, cut: Cut, query: Query, on: When
@@ -194,9 +195,28 @@ class Views:
         for participant in self._past.participants(trial, cut):
             if query.site not in (None, participant.site):
                 continue
-            yield from work.of_visits(schedule.rows(trial, participant), on)
+            closing = work.closing_days(query)
+            yield from work.of_visits(schedule.rows(trial, participant), on, closing)
             yield from work.of_clocks(safety.rows(trial, participant), on)
             yield from work.of_summaries(enrolment.rows(trial, participant), on)
+
+    def _planning(self, study: str, view: str, query: Query) -> Page:
+        """Figures over the schedule: `workload` or `adherence`."""
+        on = self._past.on(study, query, self._clock())
+        after = query.after(planning.PLACES[view])
+        of_rows, read = planning.SOURCES[view]
+        if query.past:
+            cut = self._past.cut(study, query)
+            trial, position = self._past.trial(study, cut), cut.position
+            everybody = self._rows_of_the_past(trial, cut, schedule.rows, {})
+            parts = [part for rows in everybody for part in of_rows(rows, query, on)]
+        else:
+            with self._reading(study, ["schedule"], query) as reading:
+                position = reading.position
+                parts = read(reading, query, on)
+            trial = self._trial_at(study, position)
+        lines = planning.LINES[view](parts, trial)
+        return _paged(position, _first(lines, after, query.limit + 1), query.limit)
 
     def _kept(self, study: str, name: str, view: str, on: When) -> dict[str, Any] | None:
         """What the table still has of a participant whose events cannot be projected."""
@@ -281,6 +301,14 @@ def _safety(
         "toxicity": figures.toxicity(trial, on),
         "contradictions": figures.contradictions(against),
     }
+
+
+
+
+def _paged(position: int, found: Sequence[work.Work], limit: int) -> Page:
+    """The items of one page, of which there may be one more than it takes."""
+    more = cursor_of(found[limit - 1][0]) if len(found) > limit else None
+    return Page(position, [item for _, item in found[:limit]], more)
 
 
 def _first(waiting: Iterable[work.Work], after: Place | None, count: int) -> list[work.Work]:

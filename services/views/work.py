@@ -13,7 +13,10 @@ from services.views.asked import Place, Query, day_of
 from services.views.figures import owed_clocks
 
 CLOSING_DAYS = 3
-"""A window that closes within so many days is closing."""
+"""A window that closes within so many days is closing, unless the reader says otherwise."""
+
+OPENING_DAYS = 14
+"""A window that opens within so many days should have a booking."""
 
 EXPIRING_DAYS = 7
 """An eligibility whose screening ends within so many days is about to expire."""
@@ -31,10 +34,11 @@ def found(reading: Reading, query: Query, on: When) -> Iterator[Work]:
     """Everything that waits, from the tables."""
     asked = {"site": query.site, "limit": WORK_MAX}
     visits: dict[tuple[str, str], Any] = {}
-    for statement in ("open", "booked"):
-        for row in reading.rows("schedule", statement, on=on.last, **asked):
+    soon = on.last + timedelta(days=OPENING_DAYS + 1)
+    for statement, more in (("open", {}), ("booked", {}), ("opening", {"before": soon})):
+        for row in reading.rows("schedule", statement, on=on.last, **more, **asked):
             visits[row.participant, row.key] = row
-    yield from of_visits(visits.values(), on)
+    yield from of_visits(visits.values(), on, closing_days(query))
     owed: list[Any] = list(reading.rows("safety", "owed", **asked))
     yield from of_clocks(owed, on)
     before = on.last + timedelta(days=EXPIRING_DAYS + 2)
@@ -45,29 +49,51 @@ def found(reading: Reading, query: Query, on: When) -> Iterator[Work]:
     yield from of_summaries({row.participant: row for row in rows}.values(), on)
 
 
-def of_visits(rows: Iterable[Row], on: When) -> Iterator[Work]:
-    """Visits that are booked for today, overdue, closing or open."""
+def closing_days(query: Query) -> int:
+    """Within how many days a window closes that is closing."""
+    return CLOSING_DAYS if query.within is None else query.within
+
+
+def of_visits(rows: Iterable[Row], on: When, closing: int = CLOSING_DAYS) -> Iterator[Work]:
+    """Visits that are booked for today, overdue, closing, open or without a booking."""
     for row in rows:
         today = day_of(on, zone_named(str(row.columns["zone"])))
         shown = schedule.shown(row.item, today)
-        task = _task(row, shown, today)
-        if task is not None:
-            due = shown["latest"] or shown["target"] or today.isoformat()
+        due = shown["latest"] or shown["target"] or today.isoformat()
+        for task in _tasks(row, shown, today, closing):
             yield _work(row, task, due, shown)
 
 
-def _task(row: Row, shown: dict[str, Any], today: date) -> str | None:
+def _tasks(row: Row, shown: dict[str, Any], today: date, closing: int) -> Iterator[str]:
+    unbooked = row.columns["booked_on"] is None
+    if row.columns["lapsed"] and row.columns["booked_on"] != today:
+        # The log says that nothing came of it: it waits for nobody, on whatever day one looks.
+        return
     if row.columns["booked_on"] == today:
-        return "today"
-    if shown["status"] == "overdue":
-        return "overdue"
-    if shown["status"] != "due":
-        return None
+        yield "today"
+    elif shown["status"] == "overdue":
+        yield "overdue"
+    elif shown["status"] == "due":
+        task = _due(shown, today, closing)
+        if task != "due" or not unbooked:
+            yield task
+    if unbooked and (shown["status"] == "due" or _opens_soon(shown, today)):
+        yield "nothing-booked"
+
+
+def _due(shown: dict[str, Any], today: date, closing: int) -> str:
     if shown["target"] == today.isoformat():
         return "today"
     latest = shown["latest"]
     closes = date.fromisoformat(latest) - today if latest else None
-    return "closing" if closes is not None and closes.days <= CLOSING_DAYS else "due"
+    return "closing" if closes is not None and closes.days <= closing else "due"
+
+
+def _opens_soon(shown: dict[str, Any], today: date) -> bool:
+    if shown["status"] != "upcoming":
+        return False
+    opens = date.fromisoformat(shown["earliest"] or shown["target"])
+    return (opens - today).days <= OPENING_DAYS
 
 
 def of_clocks(rows: Iterable[Row], on: When) -> Iterator[Work]:

@@ -232,7 +232,7 @@ def test_a_rebuild_finds_a_row_that_was_tampered_with_and_mends_it(study: Watche
     study.post("01-001", *specs.treated, historical=True)
     study.projector.catch_up(STUDY)
     with study.pool.connection() as connection:
-        connection.execute("UPDATE views.schedule_1 SET day = day + 1 WHERE visit = 'V5'")
+        connection.execute("UPDATE views.schedule_2 SET day = day + 1 WHERE visit = 'V5'")
     rebuilt = study.projector.rebuild(STUDY, "schedule")
     assert not rebuilt.same
     assert study.digests() == study.expected()
@@ -283,7 +283,7 @@ def test_a_rebuild_that_was_killed_leaves_nothing_behind_after_the_next(
     generations = [one for one in study.tables.cursors(STUDY) if one.view == "schedule"]
     assert [one.status for one in generations] == ["active"]
     with study.pool.connection() as connection:
-        row = connection.execute("SELECT count(DISTINCT generation) FROM views.schedule_1")
+        row = connection.execute("SELECT count(DISTINCT generation) FROM views.schedule_2")
         assert row.fetchone() == (1,)
 
 
