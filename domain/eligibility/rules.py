@@ -15,83 +15,56 @@ are ISO 8601 (`P6M` calendar months, clamped at the month's end; `P12W` and `P84
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
-from domain.clinical.terms import DrugClass, HistoryCategory, Interpretation, Sex
+from domain.clinical.terms import HistoryCategory, Interpretation, Sex
+from domain.eligibility.shapes import (
+    NODES_MAX,
+    YEARS_MAX,
+    Anchor,
+    Classes,
+    Codes,
+    Days,
+    Length,
+    Terms,
+    TitreText,
+)
+from domain.eligibility.shapes import Limits as Limits
+from domain.eligibility.shapes import Window as Window
 from domain.kernel import Code, Number, Strict, Term
-
-NODES_MAX = 200
-"""Members of one node."""
-
-YEARS_MAX = 150
-DAYS_MAX = 3_660
-
-Length = Annotated[str, StringConstraints(pattern=r"^P\d{1,4}[YMWD]$")]
-"""A length of time: years, calendar months, weeks or days."""
-
-TitreText = Annotated[str, StringConstraints(pattern=r"^1:[1-9]\d{0,8}$")]
-"""A titre as its dilution: `1:160`."""
-
-Days = Annotated[int, Field(ge=0, le=DAYS_MAX)]
-
-Anchor = Literal["screening", "day-0", "consent"]
-"""The screening visit's day, the (planned, then actual) day of the dose, the first consent's."""
-
-Codes = Annotated[tuple[Code, ...], Field(strict=False, max_length=NODES_MAX)]
-Terms = Annotated[tuple[Term, ...], Field(strict=False, max_length=NODES_MAX)]
-Classes = Annotated[tuple[DrugClass, ...], Field(strict=False)]
-
-
-class Window(Strict):
-    """The civil days in which a fact counts, both ends included.
-
-    `{anchor: screening, back: P6M}` is from six months before the screening visit to it;
-    `{anchor: screening, back: P0D, until: before-day-0}` is the screening period;
-    `{anchor: lifetime}` is everything up to day 0.
-    """
-
-    anchor: Literal["screening", "day-0", "consent", "lifetime"]
-    back: Length | None = None
-    """How long before the anchor it begins; None: without limit."""
-    until: Literal["anchor", "day-before", "before-day-0", "day-0"] = "anchor"
-    """Its last day: the anchor's, the one before it, or what day 0 sets (open while unplanned)."""
-
-
-class Limits(Strict):
-    """What a number is held against; those given must all hold. Compared exactly, unrounded."""
-
-    at_least: Number | None = None
-    more_than: Number | None = None
-    at_most: Number | None = None
-    less_than: Number | None = None
-
 
 # --- logic ----------------------------------------------------------------------------------------
 
 
 class All(Strict):
-    """Every member is true. `{rule: all, of: [...]}`"""
+    """Every member is true. `{rule: all, of: [{rule: consent}, {rule: age, at_least: 18}]}`"""
 
     rule: Literal["all"]
     of: Annotated[tuple["Rule", ...], Field(strict=False, min_length=1, max_length=NODES_MAX)]
 
 
 class Any(Strict):
-    """At least one member is true. `{rule: any, of: [...]}`"""
+    """At least one member is true.
+
+    `{rule: any, of: [{rule: consent}, {rule: age, at_least: 18}]}`
+    """
 
     rule: Literal["any"]
     of: Annotated[tuple["Rule", ...], Field(strict=False, min_length=1, max_length=NODES_MAX)]
 
 
 class Not(Strict):
-    """The member is false. `{rule: not, of: {...}}`"""
+    """The member is false. `{rule: not, of: {rule: attested, statement: breast-feeding}}`"""
 
     rule: Literal["not"]
     of: "Rule"
 
 
 class AtLeast(Strict):
-    """At least `count` members are true. `{rule: at-least, count: 2, of: [...]}`"""
+    """At least so many members are true.
+
+    `{rule: at-least, count: 1, of: [{rule: consent}, {rule: age, at_least: 18}]}`
+    """
 
     rule: Literal["at-least"]
     count: Annotated[int, Field(ge=1, le=NODES_MAX)]
@@ -101,7 +74,9 @@ class AtLeast(Strict):
 class Decided(Strict):
     """True when `yes` is true, else false when `no` is true, else unknown: for decision tables.
 
-    `{rule: decided, yes: {rule: finding, code: hcv-rna, ...}, no: {rule: any, of: [...]}}`
+    `{rule: decided, yes: {rule: finding, code: hcv-rna, results: [positive],
+    within: {anchor: screening, back: P28D}}, no: {rule: finding, code: anti-hcv,
+    results: [negative], within: {anchor: screening, back: P28D}}}`
     """
 
     rule: Literal["decided"]
@@ -113,7 +88,8 @@ class AppliesTo(Strict):
     """Asked of participants of these sexes, and (if so said) of all who may become pregnant,
     whatever their sex; for the others it is `otherwise`, as not applicable.
 
-    `{rule: applies-to, sexes: [female], childbearing_potential: true, of: {...}}`
+    `{rule: applies-to, sexes: [female], childbearing_potential: true,
+    of: {rule: attested, statement: breast-feeding}}`
     """
 
     rule: Literal["applies-to"]
@@ -126,7 +102,8 @@ class AppliesTo(Strict):
 class Remark(Strict):
     """`of`, with a remark for a human where `when` is true; the remark decides nothing.
 
-    `{rule: remark, when: {...}, note: Meets the nephritis route., of: {...}}`
+    `{rule: remark, when: {rule: history, codes: [lupus-nephritis-by-biopsy]},
+    note: Meets the nephritis route., of: {rule: consent}}`
     """
 
     rule: Literal["remark"]
@@ -177,7 +154,8 @@ Pick = Literal["latest", "any", "highest", "lowest"]
 class Value(Limits):
     """A number with its unit, against limits.
 
-    `{rule: value, code: weight, unit: kg, at_least: 40, within: {...}}`
+    `{rule: value, code: weight, unit: kg, at_least: 40,
+    within: {anchor: screening, back: P4W}}`
     """
 
     rule: Literal["value"]
@@ -192,9 +170,9 @@ class Value(Limits):
 
 
 class Titre(Strict):
-    """A titre reaches a dilution. `{rule: titre, code: ana-titre, at_least: "1:160", within: {}}`
+    """A titre reaches a dilution; a censored one (>1:1280, <1:80) decides where it can.
 
-    A censored titre (`>1:1280`, `<1:80`) decides where it can.
+    `{rule: titre, code: ana-titre, at_least: "1:160", within: {anchor: screening, back: P6M}}`
     """
 
     rule: Literal["titre"]
@@ -205,7 +183,9 @@ class Titre(Strict):
 
 
 class Finding(Strict):
-    """A result reads so. `{rule: finding, code: hbsag, results: [positive], within: {...}}`
+    """A result reads so.
+
+    `{rule: finding, code: hbsag, results: [positive], within: {anchor: screening, back: P28D}}`
 
     An indeterminate result decides only where it is asked for.
     """
@@ -222,7 +202,8 @@ class Finding(Strict):
 class OneOf(Strict):
     """A coded result is one of some values.
 
-    `{rule: one-of, code: nephritis-class, values: [III, IV, V], within: {...}}`
+    `{rule: one-of, code: nephritis-class, values: [III, IV, V],
+    within: {anchor: lifetime}}`
     """
 
     rule: Literal["one-of"]
@@ -251,8 +232,9 @@ class Items(Strict):
 class Score(Limits):
     """The sum of the weights of a code's items that are present, against limits.
 
-    `{rule: score, code: sledai-2k, at_least: 6, within: {...}}`: unknown items count from nothing
-    to their full weight.
+    `{rule: score, code: sledai-2k, at_least: 6, within: {anchor: screening, back: P30D}}`
+
+    Unknown items count from nothing to their full weight.
     """
 
     rule: Literal["score"]
@@ -264,7 +246,8 @@ class Egfr(Limits):
     """Estimated glomerular filtration rate (mL/min/1.73 m2): computed by CKD-EPI 2021 from
     creatinine, age and sex, or reported under its own code.
 
-    `{rule: egfr, creatinine: creatinine, code: egfr, at_least: 30, near: "0.5", within: {...}}`
+    `{rule: egfr, creatinine: creatinine, code: egfr, at_least: 30, near: "0.5",
+    within: {anchor: screening, back: P0D, until: before-day-0}}`
     """
 
     rule: Literal["egfr"]
@@ -387,8 +370,8 @@ class Exempt(Strict):
 class History(Strict):
     """The medical history has such an item.
 
-    `{rule: history, categories: [cancer], within: {anchor: lifetime}, exempt: {codes: [...],
-    adequately_treated: true}}`
+    `{rule: history, categories: [cancer], within: {anchor: lifetime},
+    exempt: {codes: [melanoma-in-situ], adequately_treated: true}}`
     """
 
     rule: Literal["history"]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+import re
+from typing import Any, get_args
 
 import pytest
 from pydantic import ValidationError
 
+from domain.eligibility import rules
 from domain.eligibility.english import english
+from infra.protocol_files import read
 from tests.domain.eligibility.small import AT_SCREENING, RULES, SMALL, haemoglobin, leaves
 from tests.specs import lk_23_01
 
@@ -31,6 +34,15 @@ def test_what_is_no_rule_is_not_read(rule: dict[str, Any]) -> None:
         RULES.validate_json(json.dumps(rule))
 
 
+NODES: tuple[type[Any], ...] = (
+    *get_args(rules.LogicRule),
+    *get_args(rules.ObservationRule),
+    *get_args(rules.MedicationRule),
+    rules.Age,
+    rules.Consent,
+    rules.Attested,
+    rules.History,
+)
 FIT = "attested: The participant is fit"
 BIOLOGIC = "a medicine (biologic)"
 WITHIN = "from 14 days before the screening visit to the day before day 0"
@@ -71,3 +83,12 @@ def test_every_criterion_of_lk_23_01_reads_as_a_sentence() -> None:
         assert "Rule" not in text
         assert "None" not in text
         assert not text.endswith(".")
+
+
+@pytest.mark.parametrize("node", NODES, ids=lambda node: node.__name__)
+def test_the_example_of_every_node_is_a_rule_of_its_kind(node: type[Any]) -> None:
+    examples = re.findall(r"`(\{rule:.*?\})`", node.__doc__ or "", flags=re.DOTALL)
+    assert examples, "no example"
+    for example in examples:
+        document = json.dumps(read(example.encode(), "yaml"), default=str)
+        assert isinstance(RULES.validate_json(document), node)
