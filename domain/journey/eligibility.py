@@ -124,7 +124,8 @@ def confirmation_problem(
     if moved:
         return Blocked("stale", "the participant moved to another site since", moved[-1].cited)
     started = participant.screening.attempt
-    if started is not None:
+    # Screening serves the dose: once it is given, its validity has done its work.
+    if started is not None and not participant.treatment.dosed:
         zone = trial.zone(participant.site)
         valid = timedelta(days=trial.protocol_of(participant).settings.screening_validity_days)
         if now.astimezone(zone).date() > started.when.civil(zone)[0] + valid:

@@ -331,6 +331,8 @@ async def _the_views_are_right(story: Story) -> None:
     assert schedule["V0"]["status"] == "completed"
     deviations = (await story.study("/deviations"))["items"]
     assert [(one["rule"], one["subject"]) for one in deviations] == [("visit-window", "V5")]
+    eligibility = await story.get("/eligibility")
+    assert eligibility["confirmed"]["status"] == "standing", "its validity ended with the dose"
     funnel = await story.study("/participants", stage="completed")
     assert [one["participant"] for one in funnel["items"]] == [WHO]
     slots = story.api.cairn.hot.trial("LK-23-01").slots
