@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.api import audit, events, health, openapi, studies, views
+from services.api.direct import Direct
 from services.api.errors import OURS, problem_of
 from services.api.feed import Feeds
 from services.api.gate import Gate
@@ -21,6 +22,14 @@ from services.door.refused import problems_of_request
 from services.problems import answered
 
 PREFIX = "/v1"
+
+_HOT = {
+    f"{PREFIX}/studies/{{study}}/participants/{{participant}}/events": (
+        events.post_participant_events
+    ),
+    f"{PREFIX}/studies/{{study}}/events": events.post_study_events,
+}
+"""Paths whose posts are answered without the framework's detour."""
 
 
 def create_app(cairn: Cairn) -> FastAPI:
@@ -46,6 +55,7 @@ def create_app(cairn: Cairn) -> FastAPI:
         app.add_exception_handler(kind, _refused)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_middleware(Direct, endpoints=_HOT, refusals=OURS, refused=_refused)
     app.add_middleware(Watched, measures=app.state.measures)
     openapi.install(app)
     return app
