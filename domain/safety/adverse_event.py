@@ -161,6 +161,13 @@ class Life:
         return self.versions[-1].event
 
     @property
+    def status(self) -> str:
+        """`open`, `closed`, or `reopened` when it was closed before and goes on."""
+        if not self.event.open:
+            return "closed"
+        return "open" if all(one.event.open for one in self.versions) else "reopened"
+
+    @property
     def cited(self) -> tuple[int, ...]:
         """Positions of everything that was said of it, ascending."""
         return tuple(sorted({p for version in self.versions for p in version.cited}))

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import pairwise
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, Literal, assert_never
 
 from domain.clinical import toxicity as boundaries
 from domain.kernel import Noted, cited
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from domain.trial.study import Trial
 
 Slot = Noted[SlotTaken]
+
+TABLE_MIN = 10
+"""So many rows a boundary's table has at least where the protocol has no accrual limit."""
 
 STAGGER = "stagger"
 """The rule that the first doses keep their distance."""
@@ -62,6 +65,47 @@ def tally(trial: "Trial", protocol: Protocol, today: date) -> Tally:
         boundary=limit,
         crossed=limit is not None and len(limiting) >= limit,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """One dosed participant, as the boundary counts them on a day."""
+
+    participant: str
+    site: str | None
+    dosed_on: date
+    window_ends: date
+    """The last day of the window in which a toxicity counts."""
+    status: Literal["with-dlt", "completed", "pending"]
+    events: tuple[str, ...]
+    """Names of the dose-limiting events."""
+
+
+def followed(trial: "Trial", protocol: Protocol, today: date) -> Iterator[Followed]:
+    """Every dosed participant, the first dose first."""
+    dosed, evaluable, limiting = _counted(trial, protocol, today)
+    window = timedelta(days=protocol.toxicity.window_days if protocol.toxicity else 0)
+    for slot in sorted(dosed, key=lambda one: (one.body.dose_day(), one.body.participant)):
+        assert slot.body.dosed_on is not None
+        done: Literal["completed", "pending"] = "completed" if slot in evaluable else "pending"
+        yield Followed(
+            participant=slot.body.participant,
+            site=slot.body.site,
+            dosed_on=slot.body.dosed_on.first,
+            window_ends=slot.body.dosed_on.last + window,
+            status="with-dlt" if slot in limiting else done,
+            events=tuple(one.ae for one in slot.body.toxicities if one.dose_limiting),
+        )
+
+
+def boundary_table(trial: "Trial", protocol: Protocol) -> Iterator[tuple[int, int | None]]:
+    """Each number of evaluable participants, and so many with a toxicity that stop the study."""
+    if protocol.toxicity is None:
+        return
+    dosed = sum(slot.body.dosed_on is not None for slot in trial.slots.values())
+    most = min(protocol.accrual or max(dosed, TABLE_MIN), boundaries.PARTICIPANTS_MAX)
+    for evaluable in range(1, most + 1):
+        yield evaluable, boundary_at(protocol.toxicity, evaluable, protocol.accrual)
 
 
 def boundary_at(rules: Toxicity, evaluable: int, accrual: int | None) -> int | None:

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -11,13 +11,14 @@ import orjson
 _ACTIVE = ("=", "+", "-", "@", "\t", "\r")
 
 
-def table(items: Iterable[Mapping[str, Any]]) -> bytes:
+def table(items: Iterable[Mapping[str, Any]], columns: Sequence[str] = ()) -> bytes:
     """The items as CSV (RFC 4180, UTF-8): nested members as dotted columns, lists as JSON.
 
-    Text that a spreadsheet would take for a formula gets an apostrophe in front; numbers do not.
+    `columns` come first, whether or not an item has them. Text that a spreadsheet would take for a
+    formula gets an apostrophe in front; numbers do not.
     """
     rows = [dict(_flat("", item)) for item in items]
-    columns = list(dict.fromkeys(name for row in rows for name in row))
+    columns = list(dict.fromkeys((*columns, *(name for row in rows for name in row))))
     out = io.StringIO()
     writer = csv.writer(out, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
     writer.writerow(columns)

@@ -3,6 +3,7 @@
 from typing import get_args
 
 from domain.stage import Stage
+from services.api.figure_schemas import FIGURES
 from services.api.schema_words import Schema, list_of, null_or, record, ref
 
 _TEXT: Schema = {"type": "string"}
@@ -94,22 +95,49 @@ _VISIT: dict[str, Schema] = {
 
 _CLOCK: dict[str, Schema] = {
     "clock": _TEXT,
+    "jurisdiction": null_or(_TEXT),
+    "occasion": _NUMBER,
+    "recipient": _TEXT,
     "started_at": _TEXT,
     "due_at": _TEXT,
     "met_at": null_or(_TEXT),
     "status": _words("running", "met", "breached", "closed"),
+    "late": _FLAG,
+    "late_by": null_or({"type": "string", "description": "ISO 8601; so far, while not sent."}),
+    "hours_left": null_or(
+        {"type": "integer", "description": "Whole hours; below zero once the limit has passed."}
+    ),
+    "closed_because": null_or(_TEXT),
+    "evidence": _POSITIONS,
 }
+
+_OPINIONS = record({"investigator": null_or(_TEXT), "sponsor": null_or(_TEXT)})
 
 _ADVERSE_EVENT: dict[str, Schema] = {
     "ae": _TEXT,
     "term": _TEXT,
     "onset": _DAY,
     "end": null_or(_DAY),
+    "status": _words("open", "closed", "reopened"),
+    "days_since_dose": null_or(_NUMBER),
     "grade": null_or(_NUMBER),
+    "ctcae_version": null_or(
+        {"type": "string", "description": "By the protocol under which it was graded."}
+    ),
     "serious": _FLAG,
     "serious_reported": null_or(_FLAG),
     "seriousness": {"type": "array", "items": _TEXT},
-    "causality": record({"investigator": null_or(_TEXT), "sponsor": null_or(_TEXT)}),
+    "because": {"type": "array", "items": _TEXT},
+    "causality": _OPINIONS,
+    "suspected": _FLAG,
+    "relations": record(
+        {
+            "product": _OPINIONS,
+            "procedure": _OPINIONS,
+            "disease": _OPINIONS,
+            "other-drug": _OPINIONS,
+        }
+    ),
     "expected": null_or(_FLAG),
     "dose_limiting": _FLAG,
     "outcome": null_or(_TEXT),
@@ -121,6 +149,7 @@ _CONTRADICTION: dict[str, Schema] = {
     "ae": null_or(_TEXT),
     "contradiction": _TEXT,
     "explanation": _TEXT,
+    "sides": {"type": "array", "items": record({"said": _TEXT, "evidence": _POSITIONS})},
     "evidence": _POSITIONS,
 }
 
@@ -184,10 +213,12 @@ VIEWS: dict[str, Schema] = {
                         "type": "array",
                         "items": record({**_WHOSE, **_CONTRADICTION}),
                     },
-                }
+                },
+                figures=ref("SafetyFigures"),
             ),
         ]
     },
+    "SafetyFigures": FIGURES,
     "DeviationList": list_of(record(_DEVIATION, **_ITEM_OF_A_LIST)),
     "Enrolment": list_of(
         record({"site": null_or(_TEXT), "stage": _TEXT, "participants": _POSITION}),

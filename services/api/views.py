@@ -18,7 +18,7 @@ from services.auth import Caller, Unauthenticated
 from services.door.refused import invalid
 from services.roles import DOES
 from services.state import NotFound
-from services.views import Page, Query
+from services.views import Page, Query, line_listing
 
 router = APIRouter(tags=["Views"])
 
@@ -146,7 +146,11 @@ def get_schedule(
 
 @router.get("/studies/{study}/safety")
 def get_safety(request: Request, query: Paged, site: Site = None) -> Response:
-    """Adverse events, clocks that run, the stopping boundary and what contradicts."""
+    """Adverse events, clocks that run, the stopping boundary and what contradicts.
+
+    The first page has the figures for a safety board, `as_of` a data cut where one is asked for. As
+    CSV it is the line listing.
+    """
     return _study(request, "safety", replace(query, site=site))
 
 
@@ -214,8 +218,14 @@ def _study(request: Request, view: str, query: Query) -> Response:
         url = request.url.include_query_params(cursor=page.next)
         headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
     if asked.prefers(request, JSON, CSV) == CSV:
-        return Response(tables.table(page.items), 200, headers, CSV)
+        return Response(_table(view, page), 200, headers, CSV)
     return Response(orjson.dumps(_shown(page)), 200, headers, JSON)
+
+
+def _table(view: str, page: Page) -> bytes:
+    if view == "safety":
+        return tables.table(line_listing.lines(page.items), line_listing.columns())
+    return tables.table(page.items)
 
 
 def _shown(page: Page) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from domain.trial.stopping import tally
 from domain.trial.study import Trial, zone_named
 from projections import enrolment, safety
 from projections.view import Row
+from services.views import safety_board
 from services.views.asked import day_of, moment_of
 
 EXTRA_MAX = 1_000
@@ -57,6 +58,8 @@ class Beside:
         self._site = site
         self.owed: list[Row] = []
         self.against: list[Row] = []
+        self.serious: list[Row] = []
+        self.events: list[safety_board.Event] = []
 
     def look_at(self, rows: Iterable[Row]) -> None:
         """Keep what belongs there, within bounds."""
@@ -67,10 +70,24 @@ class Beside:
                 self.owed.append(row)
             if row.columns["contradicted"] and len(self.against) < EXTRA_MAX:
                 self.against.append(row)
+            if row.columns["serious"]:
+                self.serious.append(row)
+            if row.columns["kind"] == safety.EVENT:
+                self.events.append(safety_board.counted(row))
+        if len(self.serious) > 2 * safety_board.SERIOUS_MAX:
+            self.serious = self.first_serious()
         if len(self.owed) > 2 * EXTRA_MAX:
             self.owed = heapq.nsmallest(
                 EXTRA_MAX, self.owed, key=lambda row: str(row.columns["owed_since"])
             )
+
+    def first_serious(self) -> list[Row]:
+        """The serious events that are listed, by onset."""
+        return heapq.nsmallest(
+            safety_board.SERIOUS_MAX,
+            self.serious,
+            key=lambda row: (str(row.columns["onset"]), row.participant, row.key),
+        )
 
 
 def toxicity(trial: Trial, on: When) -> dict[str, Any]:

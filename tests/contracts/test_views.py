@@ -116,6 +116,10 @@ def test_the_safety_of_a_study_has_its_clocks_boundary_and_contradictions(cohort
             "ae": "AE-1",
             "contradiction": "serious-not-flagged",
             "explanation": "it is serious (hospitalisation) and reported as not serious",
+            "sides": [
+                {"said": "it is serious: hospitalisation", "evidence": event["evidence"]},
+                {"said": "it is not serious", "evidence": event["evidence"]},
+            ],
             "evidence": event["evidence"],
         }
     ]
