@@ -130,6 +130,8 @@ def _base() -> Path:
 
 def _end(folder: Path, lock: contextlib.AbstractContextManager[object]) -> None:
     keeper = folder / "keeper"
+    while LEFT_RUNNING:  # without workers it is ours, and waited for
+        LEFT_RUNNING.pop().stop()
     if keeper.exists():
         with contextlib.suppress(ProcessLookupError):
             os.kill(int(keeper.read_text()), signal.SIGTERM)
