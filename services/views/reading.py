@@ -21,7 +21,7 @@ from infra.projection.tables import Reading, ViewTables
 from projections import enrolment, safety, schedule
 from projections.view import Row
 from services.state import HotState, NotFound
-from services.views import figures, planning, work
+from services.views import figures, planning, safety_board, work
 from services.views.asked import Lagging, Page, Place, Query, cursor_of
 from services.views.lists import LISTS, Asking, Entry, Listing
 from services.views.participants import SHAPES, answer, stale
@@ -112,6 +112,11 @@ class Views:
                 owed: list[Any] = list(reading.rows("safety", "owed", **asked))
                 against: list[Any] = list(reading.rows("safety", "contradicted", **asked))
                 extra = _safety(trial, on, owed, against)
+                if query.cursor is None:
+                    limit = safety_board.SERIOUS_MAX
+                    serious = reading.rows("safety", "serious", site=query.site, limit=limit)
+                    events = reading.tuples("safety", "figures", site=query.site)
+                    extra["figures"] = _board(asking, events, serious, extra["clocks"])
             return _page(listing, asking, found, reading.position, stale, extra)
 
     def _list_of_the_past(
@@ -138,6 +143,9 @@ class Views:
         if listing.view is safety.VIEW:
             then = self._past.trial_of(trial, cut, slots)
             extra = _safety(then, on, beside.owed, beside.against)
+            if query.cursor is None:
+                asked, serious = Asking(query, on, then), beside.first_serious()
+                extra["figures"] = _board(asked, beside.events, serious, extra["clocks"])
         return _page(listing, asking, found, cut.position, {}, extra)
 
     def _rows_of_the_past(
@@ -303,6 +311,21 @@ def _safety(
     }
 
 
+def _board(
+    asking: Asking,
+    events: Iterable[safety_board.Event],
+    serious: Iterable[Row],
+    clocks: Iterable[dict[str, Any]],
+) -> dict[str, Any]:
+    return safety_board.board(
+        asking.trial,
+        figures.latest_protocol(asking.trial),
+        asking.on,
+        site=asking.query.site,
+        events=events,
+        serious=serious,
+        clocks=clocks,
+    )
 
 
 def _paged(position: int, found: Sequence[work.Work], limit: int) -> Page:
