@@ -1,6 +1,8 @@
 """A batch of appends as the arguments of the ledger's SQL function, and its rows as outcomes."""
 
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from infra.ledger.arrays import Bigints, Byteas, Ints, Texts, Utf8s
@@ -42,37 +44,38 @@ def arguments(study: str, batch: Sequence[tuple[int, Append]]) -> dict[str, Any]
 
 
 def outcomes(appends: Sequence[Append], rows: Iterable[tuple[Any, ...]]) -> list[Outcome]:
-    """The outcome of each append, in order, from the function's rows.
-
-    New events come without their append's number: they are those of the appends that no row names,
-    in order.
-    """
-    new: list[tuple[int, bytes, bytes]] = []
-    before: dict[int, list[tuple[int, bytes, bytes]]] = {}
-    refused: dict[int, Outcome] = {}
-    for item, outcome, index, position, stream, version, same, digest, body in rows:
+    """The outcome of each append, in order, from the function's rows."""
+    told: dict[int, Outcome] = {}
+    new: Iterator[tuple[int, bytes, bytes]] = iter(())
+    for item, outcome, index, stream, version, same, positions, hashes, bodies in rows:
         if item is None:
-            new.append((position, digest, body))
+            new = zip(positions, hashes, bodies, strict=True)
         elif outcome == "appended":
-            before.setdefault(item - 1, []).append((position, digest, body))
+            events = zip(positions, hashes, bodies, strict=True)
+            told[item - 1] = _appended(appends[item - 1], events)
         elif outcome == "duplicate":
-            refused[item - 1] = Duplicate(index, position, stream, version, same)
+            told[item - 1] = Duplicate(index, positions[0], stream, version, same)
         else:
-            refused[item - 1] = Conflict(stream, version)
-    new.sort()
-    fresh = iter(new)
-    return [
-        refused.get(i) or _appended(append, sorted(before.get(i, ())) or fresh)
-        for i, append in enumerate(appends)
-    ]
+            told[item - 1] = Conflict(stream, version)
+    return [_next(append, told.get(number), new) for number, append in enumerate(appends)]
 
 
-def _appended(append: Append, events: Iterable[tuple[int, bytes, bytes]]) -> Appended:
+def _next(append: Append, told: Outcome | None, new: Iterator[tuple[int, bytes, bytes]]) -> Outcome:
+    """What was told of an append; else its events are new. Either way they are passed over."""
+    if told is None:
+        return _appended(append, new)
+    deque(islice(new, len(append.drafts)), maxlen=0)
+    return told
+
+
+def _appended(append: Append, events: Iterator[tuple[int, bytes, bytes]]) -> Appended:
     # The drafts come first: zip must not take an event that is the next append's.
     return Appended(
         tuple(
-            Stored(position, draft.stream, draft.version, draft.topic, body, digest.hex())
-            for draft, (position, digest, body) in zip(append.drafts, events, strict=False)
+            [
+                Stored(position, draft.stream, draft.version, draft.topic, body, digest.hex())
+                for draft, (position, digest, body) in zip(append.drafts, events, strict=False)
+            ]
         )
     )
 

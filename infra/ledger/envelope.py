@@ -3,11 +3,12 @@
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 import orjson
-from pydantic import Field, TypeAdapter
+from pydantic import BaseModel, Field, TypeAdapter
 
 from domain.canonical import INTEGER_MAX, NotCanonical
 from domain.kernel import PROVISIONAL, STORED, Actor, Event, Kind, Recorded, Strict
@@ -116,6 +117,57 @@ def read(stored: Stored, types: Mapping[str, type[Event]]) -> Recorded:
         previous=envelope.previous,
         hash=stored.hash,
     )
+
+
+def placed(event: Recorded, stored: Stored, previous: str | None) -> Recorded | None:
+    """The event as `read` gives it from its stored bytes, without reading them once more.
+
+    `event` is what was appended, `previous` the leaf hash of its stream's event before. None where
+    only the bytes can tell: a conclusion names positions that it got with them, and what is written
+    in another form than it was posted in must read the same from now on as after a restart.
+    """
+    body = event.body
+    if body.kind is Kind.CONCLUSION or not _reads_back(body):
+        return None
+    start = stored.body.rindex(_RECORDED_AT) + len(_RECORDED_AT)
+    recorded_at = stored.body[start : stored.body.index(b'"', start)]
+    return Recorded(
+        body=body,
+        position=stored.position,
+        version=stored.version,
+        occurred_at=event.occurred_at,
+        recorded_at=datetime.fromisoformat(recorded_at.decode()),
+        actor=event.actor,
+        participant=event.participant,
+        source=event.source,
+        id=event.id,
+        reason=event.reason,
+        recorded_at_source=event.recorded_at_source,
+        protocol=event.protocol,
+        previous=previous,
+        hash=stored.hash,
+    )
+
+
+_RECORDED_AT = b',"recorded_at":"'
+"""It cannot stand within a string, where quotes are escaped, and follows the data."""
+
+
+def _reads_back(value: object) -> bool:
+    """Whether a value is read back exactly as it is: members are sorted when they are written, and
+    exponents are written out."""
+    match value:
+        case dict() | list():
+            return False
+        case tuple():
+            return all(map(_reads_back, value))
+        case BaseModel():
+            return all(map(_reads_back, value.__dict__.values()))
+        case Decimal():
+            exponent = value.as_tuple().exponent
+            return isinstance(exponent, int) and exponent <= 0
+        case _:
+            return True
 
 
 def instant_text(instant: datetime) -> str:

@@ -26,7 +26,7 @@ BATCH_EVENTS_MAX = 1_000
 BATCH_BYTES_MAX = 1024 * 1024
 QUEUE_APPENDS_MAX = 10_000
 LANES_MAX = 2
-OVERLAP_APPENDS = 96
+OVERLAP_APPENDS = 64
 """When so many wait, a second batch follows the first before its answer: the database goes from one
 to the next without a pause. Fewer wait, and share the batch that comes after."""
 IDLE_SECONDS = 30.0
@@ -90,14 +90,7 @@ class Writer:
             if len(self._queue) >= QUEUE_APPENDS_MAX:
                 raise StoreAway("too many appends are waiting")
             self._queue.append(waiting)
-            if not self._due():
-                return
-            if self._in_flight == len(self._lanes) < LANES_MAX:
-                lane = threading.Thread(target=self._run, name=f"ledger-{self._study}", daemon=True)
-                self._lanes.add(lane)
-                lane.start()
-            else:
-                self._ready.notify()
+            self._call()
 
     def close(self) -> None:
         """Append what is queued, then end the lanes."""
@@ -107,6 +100,17 @@ class Writer:
             lanes = list(self._lanes)
         for lane in lanes:
             lane.join(CLOSE_SECONDS)
+
+    def _call(self) -> None:
+        """Wake a lane, or open one, when a batch should set out."""
+        if not self._due():
+            return
+        if self._in_flight == len(self._lanes) < LANES_MAX:
+            lane = threading.Thread(target=self._run, name=f"ledger-{self._study}", daemon=True)
+            self._lanes.add(lane)
+            lane.start()
+        else:
+            self._ready.notify()
 
     def _due(self) -> bool:
         """Whether a batch should set out: the only one on its way, or a second that is worth it."""
@@ -128,8 +132,11 @@ class Writer:
         with self._ready:
             self._ready.wait_for(lambda: self._due() or self._closing, IDLE_SECONDS)
             if self._due() or (self._closing and self._queue):
+                share = len(self._queue) if self._in_flight else (len(self._queue) + 1) // 2
                 self._in_flight += 1
-                return taken(self._queue)
+                batch = taken(self._queue, max(share, OVERLAP_APPENDS))
+                self._call()
+                return batch
             self._lanes.discard(threading.current_thread())
         return None
 
@@ -211,13 +218,13 @@ class Call:
             self._connection = None
 
 
-def taken(queue: "deque[Waiting]") -> list[Waiting]:
+def taken(queue: "deque[Waiting]", share: int) -> list[Waiting]:
     """Take the next batch off the queue; an event id is in it once, its repetition waits."""
     batch: list[Waiting] = []
     held: list[Waiting] = []
     ids: set[tuple[str | None, str]] = set()
     events = size = 0
-    while queue:
+    while queue and len(batch) < share:
         drafts = queue[0].append.drafts
         events += len(drafts)
         size += sum([len(draft.template) for draft in drafts])

@@ -33,9 +33,9 @@ COMMENT ON COLUMN cairn.head.recorded_at IS
 -- Every unique key contains the study, so that the table can be distributed by it.
 CREATE TABLE cairn.event (
     study text COLLATE "C" NOT NULL,
-    position bigint NOT NULL CHECK (position > 0),
+    position bigint NOT NULL,
     stream text COLLATE "C" NOT NULL,
-    version bigint NOT NULL CHECK (version > 0),
+    version bigint NOT NULL,
     topic text COLLATE "C" NOT NULL,
     source text COLLATE "C",
     event_id text COLLATE "C",
@@ -43,7 +43,7 @@ CREATE TABLE cairn.event (
     append bigint NOT NULL,
     recorded_at timestamptz NOT NULL,
     body bytea NOT NULL,
-    hash bytea NOT NULL CHECK (octet_length(hash) = 32),
+    hash bytea NOT NULL,
     CONSTRAINT event_position PRIMARY KEY (study, position),
     CONSTRAINT event_version UNIQUE (study, stream, version),
     CONSTRAINT event_source CHECK (event_id IS NULL OR source IS NOT NULL)
@@ -71,22 +71,25 @@ CREATE TRIGGER head_never_goes_back BEFORE UPDATE ON cairn.head
                        OR NEW.recorded_at < OLD.recorded_at)
     EXECUTE FUNCTION cairn.never();
 
--- What an earlier call of the same append recorded, when its answer was lost: a row per event.
+-- What an earlier call of the same append recorded, when its answer was lost; no row when there was
+-- none. `item` is the append's number in its batch.
 CREATE FUNCTION cairn.appended_before(
     of_study text, item int, token bigint, size int, of_stream text, of_version bigint
 ) RETURNS TABLE (
-    item int, outcome text, index int, "position" bigint, stream text, version bigint, same boolean,
-    hash bytea, body bytea
+    item int, outcome text, index int, stream text, version bigint, same boolean,
+    positions bigint[], hashes bytea[], bodies bytea[]
 )
 LANGUAGE sql STABLE
 BEGIN ATOMIC
-    SELECT $2, 'appended', (e.position - f.position)::int, e.position, NULL::text, NULL::bigint,
-        NULL::boolean, e.hash, e.body
+    SELECT $2, 'appended', NULL::int, NULL::text, NULL::bigint, NULL::boolean,
+        array_agg(e.position ORDER BY e.position), array_agg(e.hash ORDER BY e.position),
+        array_agg(e.body ORDER BY e.position)
     FROM cairn.event f
     JOIN cairn.event e
         ON e.study = f.study AND e.position >= f.position AND e.position < f.position + size
     WHERE f.study = of_study AND f.stream = of_stream AND f.version = of_version
-        AND f.append = token;
+        AND f.append = token
+    HAVING count(*) > 0;
 END;
 
 -- Appends a batch to one study's log. Each append succeeds or fails alone, and all of its events or
@@ -96,15 +99,15 @@ END;
 -- bytes with blanks, each between two chr(3): the number of an event of the append for its position,
 -- P<hash> for the hash before, T<instant> for the time of recording. In canonical JSON the last three
 -- are always the event's own position, the hash before it and its time.
--- Gives a row for each append that was refused, one for each event of an append whose first answer
--- was lost (both with the append's number), and one for each new event, by position.
+-- Gives a row for each append that was refused and for each whose first answer was lost, with the
+-- append's number, and one without for all that is new: by event, NULL where its append was refused.
 CREATE FUNCTION cairn.append_batch(
     of_study text, tokens bigint[], study_versions bigint[], sizes int[], names text[],
     stream_of int[], versions bigint[], topics text[], sources text[], ids text[],
     fingerprints bytea[], judged bytea[], templates text[]
 ) RETURNS TABLE (
-    item int, outcome text, index int, "position" bigint, stream text, version bigint, same boolean,
-    hash bytea, body bytea
+    item int, outcome text, index int, stream text, version bigint, same boolean,
+    positions bigint[], hashes bytea[], bodies bytea[]
 )
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 -- The plans are kept from the first call, when the table may be empty: they must never become scans.
@@ -123,7 +126,7 @@ DECLARE
     stands bigint;
     at text COLLATE "C";
     heads bigint[];
-    hashes bytea[];
+    chain bytea[];
     known int[];
     total int := cardinality(templates);
     out_append bigint[] := array_fill(NULL::bigint, ARRAY[total]);
@@ -152,7 +155,7 @@ BEGIN
     before := stands;
 
     SELECT array_agg(coalesce(e.version, 0) ORDER BY n.i), array_agg(e.hash ORDER BY n.i)
-        INTO heads, hashes
+        INTO heads, chain
         FROM unnest(names) WITH ORDINALITY AS n (stream, i)
         LEFT JOIN LATERAL (
             SELECT o.version, o.hash FROM cairn.event o
@@ -177,9 +180,9 @@ BEGIN
                     names[stream_of[first_event]], versions[first_event]);
                 IF NOT FOUND THEN
                     RETURN QUERY
-                        SELECT a, 'duplicate', refused - first_event, e.position, e.stream,
-                            e.version, e.fingerprint IS NOT DISTINCT FROM fingerprints[refused],
-                            NULL::bytea, NULL::bytea
+                        SELECT a, 'duplicate', refused - first_event, e.stream, e.version,
+                            e.fingerprint IS NOT DISTINCT FROM fingerprints[refused],
+                            ARRAY[e.position], NULL::bytea[], NULL::bytea[]
                         FROM cairn.event e
                         WHERE e.study = of_study AND e.source = sources[refused]
                             AND e.event_id = ids[refused];
@@ -194,7 +197,7 @@ BEGIN
         ELSE
             FOR i IN first_event .. last_event LOOP
                 s := stream_of[i];
-                IF versions[i] <> heads[s] + 1 OR judged[i] <> hashes[s] THEN
+                IF versions[i] <> heads[s] + 1 OR judged[i] <> chain[s] THEN
                     refused := s;
                     FOR undone IN first_event .. i - 1 LOOP
                         heads[stream_of[undone]] := heads[stream_of[undone]] - 1;
@@ -208,8 +211,8 @@ BEGIN
             RETURN QUERY SELECT * FROM cairn.appended_before(of_study, a, tokens[a], sizes[a],
                 names[stream_of[first_event]], versions[first_event]);
             IF NOT FOUND THEN
-                RETURN QUERY SELECT a, 'conflict', NULL::int, NULL::bigint, names[refused],
-                    heads[refused], NULL::boolean, NULL::bytea, NULL::bytea;
+                RETURN QUERY SELECT a, 'conflict', NULL::int, names[refused], heads[refused],
+                    NULL::boolean, NULL::bigint[], NULL::bytea[], NULL::bytea[];
             END IF;
             CONTINUE;
         END IF;
@@ -222,33 +225,32 @@ BEGIN
             IF n > 1 THEN
                 at := greatest(at, substr(parts[n - 1], 2));
                 parts[n - 1] := at;
-                parts[n - 3] := coalesce('"' || encode(hashes[s], 'hex') || '"', 'null');
+                parts[n - 3] := coalesce('"' || encode(chain[s], 'hex') || '"', 'null');
                 FOR j IN 2 .. n - 5 BY 2 LOOP
                     parts[j] := (first_position + parts[j]::int)::text;
                 END LOOP;
             END IF;
             bytes := convert_to(array_to_string(parts, ''), 'UTF8');
-            hashes[s] := sha256('\x00'::bytea || bytes);
+            chain[s] := sha256('\x00'::bytea || bytes);
             stands := stands + 1;
             out_append[i] := tokens[a];
             out_position[i] := stands;
             out_at[i] := at;
-            out_hash[i] := hashes[s];
+            out_hash[i] := chain[s];
             out_body[i] := bytes;
         END LOOP;
     END LOOP;
 
     IF stands > before THEN
         UPDATE cairn.head h SET position = stands, recorded_at = at WHERE h.study = of_study;
-        RETURN QUERY
-            INSERT INTO cairn.event (study, position, stream, version, topic, source, event_id,
-                                     fingerprint, append, recorded_at, body, hash)
-            SELECT of_study, out_position[i], names[stream_of[i]], versions[i], topics[i], sources[i],
-                ids[i], fingerprints[i], out_append[i], out_at[i]::timestamptz, out_body[i],
-                out_hash[i]
-            FROM generate_series(1, total) i WHERE out_position[i] IS NOT NULL
-            RETURNING NULL::int, 'appended', NULL::int, event.position, NULL::text, NULL::bigint,
-                NULL::boolean, event.hash, event.body;
+        INSERT INTO cairn.event (study, position, stream, version, topic, source, event_id,
+                                 fingerprint, append, recorded_at, body, hash)
+            SELECT of_study, out_position[i], names[stream_of[i]], versions[i], topics[i],
+                sources[i], ids[i], fingerprints[i], out_append[i], out_at[i]::timestamptz,
+                out_body[i], out_hash[i]
+            FROM generate_series(1, total) i WHERE out_position[i] IS NOT NULL;
+        RETURN QUERY SELECT NULL::int, 'appended', NULL::int, NULL::text, NULL::bigint,
+            NULL::boolean, out_position, out_hash, out_body;
     END IF;
 END $$;
 

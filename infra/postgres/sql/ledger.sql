@@ -1,7 +1,7 @@
 -- The ledger's statements. They run as the application's role.
 
 -- name: append
-SELECT item, outcome, index, position, stream, version, same, hash, body
+SELECT item, outcome, index, stream, version, same, positions, hashes, bodies
 FROM cairn.append_batch(
     %(study)b, %(tokens)b, %(study_versions)b, %(sizes)b, %(names)b, %(stream_of)b, %(versions)b,
     %(topics)b, %(sources)b, %(ids)b, %(fingerprints)b, %(judged)b, %(templates)b
