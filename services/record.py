@@ -204,7 +204,7 @@ class Recording:
             if not admitted.events:
                 return None
             append = append_of(trial, [(before, admitted)], {}, follows_study=True)
-            outcome = await self._append(study, append)
+            outcome = await self._append(study, append, [admitted])
             if not isinstance(outcome, Appended):
                 return None
             first, last = outcome.stored[0], outcome.stored[len(admitted.participant) - 1]
@@ -246,7 +246,7 @@ class Recording:
                 _place(error, sifted)
             raise
         append = self._append_of(trial, judged, new, terms, attempt)
-        outcome = await self._append(study, append)
+        outcome = await self._append(study, append, [admitted for _, admitted in judged])
         match outcome:
             case Appended():
                 answers = iter(answers_of(outcome, judged))
@@ -308,10 +308,12 @@ class Recording:
             follows_study=rests_on_study or attempt < OPTIMISTIC_MAX,
         )
 
-    async def _append(self, study: str, append: Append) -> Appended | Duplicate | Conflict:
+    async def _append(
+        self, study: str, append: Append, judged: Sequence[judge.Admitted] = ()
+    ) -> Appended | Duplicate | Conflict:
         outcome = await self.ledger.append(study, append)
         if isinstance(outcome, Appended):
-            self.hot.appended(study, outcome.stored)
+            self.hot.appended(study, outcome.stored, judged)
             for watcher in self._watchers:
                 watcher(outcome.stored)
         return outcome

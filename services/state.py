@@ -6,16 +6,20 @@ the ledger refuses it when the stream has moved. Then the tail is read and the j
 
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
+from functools import partial
 
 from domain import catalogue
 from domain import participant as journey
-from domain.kernel import Recorded
+from domain.admit import Admitted
+from domain.eligibility.evaluate import moved
+from domain.kernel import PROVISIONAL, Recorded
 from domain.participant import Participant
 from domain.trial import study as studies
 from domain.trial.protocol import Protocol
 from domain.trial.study import Trial
 from infra.documents import Documents
-from infra.ledger.envelope import read
+from infra.ledger.envelope import placed, read
 from infra.ledger.ledger import Ledger
 from infra.ledger.repository import Histories
 from infra.ledger.types import STUDY_STREAM, Stored
@@ -77,17 +81,36 @@ class HotState:
         """Whether all of them are in memory, so that no read is needed."""
         return study in self._trials and all((study, name) in self._participants for name in names)
 
-    def appended(self, study: str, stored: tuple[Stored, ...]) -> None:
-        """Fold what this process just appended, so that the next judgement needs no read."""
-        for one in stored:
+    def appended(
+        self, study: str, stored: tuple[Stored, ...], judged: Sequence[Admitted] = ()
+    ) -> None:
+        """Fold what this process just appended, so that the next judgement needs no read.
+
+        `judged` is what the append was made of, in order: what is known of it need not be read.
+        """
+        events = [event for admitted in judged for event in admitted.events]
+        for index, one in enumerate(stored):
+            event = events[index] if judged else None
             if one.stream == STUDY_STREAM:
-                trial = self._trials.get(study)
-                if trial is not None and trial.version + 1 == one.version:
-                    self._keep_trial(self._evolved(trial, recorded(one)))
-                continue
-            known = self._participants.get((study, one.stream)) or Participant(one.stream)
-            if known.version + 1 == one.version:
-                self._keep(study, journey.evolve(known, recorded(one)))
+                self._append_to_study(study, one)
+            else:
+                self._append_to_participant(study, one, event)
+        trial = self._trials.get(study)
+        for admitted in judged:
+            known = self._participants.get((study, admitted.after.id))
+            if trial is not None and known is not None and known.version == admitted.after.version:
+                moved(trial, admitted.after, known, partial(_place, stored))
+
+    def _append_to_study(self, study: str, one: Stored) -> None:
+        trial = self._trials.get(study)
+        if trial is not None and trial.version + 1 == one.version:
+            self._keep_trial(self._evolved(trial, recorded(one)))
+
+    def _append_to_participant(self, study: str, one: Stored, event: Recorded | None) -> None:
+        known = self._participants.get((study, one.stream)) or Participant(one.stream)
+        if known.version + 1 == one.version:
+            known_event = placed(event, one, known.head) if event is not None else None
+            self._keep(study, journey.evolve(known, known_event or recorded(one)))
 
     def as_of(self, study: str, name: str, position: int) -> tuple[Trial, Participant]:
         """The study and the participant as they were known at a position of the log."""
@@ -177,6 +200,11 @@ class HotState:
             self._participants.move_to_end(key)
             if len(self._participants) > PARTICIPANTS_MAX:
                 self._participants.popitem(last=False)
+
+
+def _place(stored: tuple[Stored, ...], position: int) -> int:
+    """The log's position of an event of the append; any other position as it is."""
+    return position if position < PROVISIONAL else stored[position - PROVISIONAL].position
 
 
 class _Addressed(dict[str, Protocol]):

@@ -4,7 +4,8 @@ Rules run over the facts as they are known; no clock is read. Outcomes name what
 that anybody can recompute them: the same facts and the same protocol give the same digest.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING, Literal
@@ -16,6 +17,7 @@ from domain.eligibility.compiling import Prepared, Ready, ready
 from domain.eligibility.facts import Facts
 from domain.eligibility.logic import Applied, Needs, merged
 from domain.eligibility.reads import Key, Read, read_of
+from domain.kernel import PROVISIONAL
 
 if TYPE_CHECKING:
     from domain.participant import Participant
@@ -131,6 +133,35 @@ class Last:
             verdict = _updated(kept[1], read.changed_since(kept[0]), read, participant)
         self._kept = (read, verdict)
         return verdict
+
+    def moved(self, judged: Read, recorded: Read, place: Callable[[int], int]) -> None:
+        """What was read stands in the log now: the verdict is the same, at its positions there."""
+        kept = self._kept
+        if kept is not None and judged.same(kept[0]):
+            outcomes = tuple(_moved(one, place) for one in kept[1].outcomes)
+            self._kept = (recorded, Verdict(kept[1].protocol, outcomes))
+
+
+def _moved(outcome: Outcome, place: Callable[[int], int]) -> Outcome:
+    if not outcome.evidence or outcome.evidence[-1] < PROVISIONAL:
+        return outcome
+    return replace(outcome, evidence=tuple(map(place, outcome.evidence)))
+
+
+def moved(
+    trial: "Trial",
+    judged: "Participant",
+    recorded: "Participant",
+    place: Callable[[int], int],
+) -> None:
+    """Keep what was decided of a participant once the events that it was judged with are recorded.
+
+    `place` gives the log's position for a provisional one, and any other as it is. Both states
+    are of the same events; without this the criteria that read the new ones are decided again.
+    """
+    protocol, zone = trial.protocol_of(recorded), trial.zone(recorded.site)
+    last = recorded.derived("verdict", (protocol, zone), Last)
+    last.moved(read_of(protocol, zone, judged), read_of(protocol, zone, recorded), place)
 
 
 def evaluate(trial: "Trial", participant: "Participant") -> Verdict:
