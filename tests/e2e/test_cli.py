@@ -111,8 +111,8 @@ class Folder:
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Folder]:
     """A running `cairn demo`."""
     folder = Folder(tmp_path_factory.mktemp("demo") / "data")
-    folder.start("demo")
     try:
+        folder.start("demo")
         yield folder
     finally:
         for process in folder.started:
