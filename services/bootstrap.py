@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from infra.documents import Documents, PostgresDocuments
+from infra.feeds import FeedStore
 from infra.ledger.ledger import Ledger
 from infra.ledger.postgres import PostgresLedger
 from infra.postgres import embedded, migrate
@@ -24,6 +25,7 @@ from projections.catalogue import VIEWS
 from services import logs
 from services.auth import Tokens, open_tokens
 from services.concluding import Concluding
+from services.feeds import CalendarFeeds
 from services.publishing import Publishing
 from services.receipts import Receipts, open_receipts
 from services.record import Recording
@@ -78,6 +80,7 @@ class Cairn:
     publishing: Publishing
     refusals: RefusalBook
     tokens: Tokens
+    calendars: CalendarFeeds
     receipts: Receipts
     tables: ViewTables
     projector: Projector
@@ -175,6 +178,7 @@ def assembled(
         publishing=Publishing(recording, documents),
         refusals=RefusalBook(refusals, hot, clock),
         tokens=open_tokens(settings.data, clock),
+        calendars=CalendarFeeds(FeedStore(pool), clock),
         receipts=open_receipts(settings.data / "receipt-key"),
         tables=tables,
         projector=Projector(ledger, documents, tables, logs.warned),

@@ -22,13 +22,10 @@ Role = Literal[
     "monitor",
     "auditor",
     "privacy-officer",
-    "calendar",
 ]
-"""`calendar` is for feeds, whose tokens stand in URLs: it opens the feed and nothing else."""
 
-Operation = Literal["read", "audit", "publish", "calendar"]
-"""read: views and histories; audit: the study's log and refusals; publish: protocol versions;
-calendar: the feed of planned visits."""
+Operation = Literal["read", "audit", "publish"]
+"""read: views and histories; audit: the study's log and refusals; publish: protocol versions."""
 
 FACTS = frozenset(name for name, cls in catalogue.PARTICIPANT.items() if cls.kind is Kind.FACT)
 """Reports of what happened to a participant."""
@@ -85,7 +82,6 @@ RECORDS: Mapping[Role, frozenset[str]] = MappingProxyType(
         "monitor": frozenset(),
         "auditor": frozenset(),
         "privacy-officer": frozenset({"identity-erased"}),
-        "calendar": frozenset(),
     }
 )
 """Role -> the event types that it may post."""
@@ -105,7 +101,6 @@ DOES: Mapping[Role, frozenset[Operation]] = MappingProxyType(
         "monitor": _AUDIT,
         "auditor": _AUDIT,
         "privacy-officer": _READ,
-        "calendar": frozenset({"calendar"}),
     }
 )
 """Role -> what else it may do."""

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.api import audit, events, health, openapi, studies, views
+from services.api import audit, events, health, openapi, schedules, studies, views
 from services.api.direct import Direct
 from services.api.errors import OURS, problem_of
 from services.api.feed import Feeds
@@ -48,7 +48,7 @@ def create_app(cairn: Cairn) -> FastAPI:
     app.state.measures = Measures()
     cairn.recording.watch(app.state.measures.appended)
     app.state.feeds = Feeds(cairn)
-    for router in (events.router, studies.router, views.router, audit.router):
+    for router in (events.router, studies.router, views.router, schedules.router, audit.router):
         app.include_router(router, prefix=PREFIX)
     app.include_router(health.router)
     for kind in OURS:

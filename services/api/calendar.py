@@ -1,4 +1,9 @@
-"""A calendar feed (RFC 5545, 7986): planned visits as all-day windows, without any names."""
+"""A calendar feed (RFC 5545, 7986): visits as all-day windows, without any names.
+
+The feed is a function of the schedule view alone: at one position of the log it is the same to the
+byte, whoever reads it and whenever. `UID` names the visit for good, `SEQUENCE` is the position
+of the event that last touched it, `DTSTAMP` and `LAST-MODIFIED` are when that was recorded.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
@@ -8,21 +13,15 @@ MEDIA_TYPE = "text/calendar"
 
 LINE_MAX_OCTETS = 75
 REFRESH = "PT1H"
+SEQUENCE_MAX = 2**31 - 1
+"""What RFC 5545 allows for an integer."""
 
-_STATUS = {
-    "provisional": "TENTATIVE",
-    "missed": "CANCELLED",
-    "not-expected": "CANCELLED",
-}
-"""Visit status -> calendar status; anything else is confirmed. Nothing is ever left out: a
-calendar keeps an event that is merely not sent again."""
+_STATUS = {"on": "CONFIRMED", "provisional": "TENTATIVE", "off": "CANCELLED"}
+"""Nothing is ever left out: a calendar keeps an event that is merely not sent again."""
 
 
-def feed(
-    study: str, site: str | None, items: Iterable[Mapping[str, Any]], position: int, now: datetime
-) -> bytes:
-    """The calendar of planned visits, as the schedule view has them at a position."""
-    name = f"{study} {site}" if site else study
+def feed(name: str, study: str, entries: Iterable[Mapping[str, Any]]) -> bytes:
+    """The calendar of visits, as the schedule view has them at a position."""
     lines = [
         "BEGIN:VCALENDAR",
         "VERSION:2.0",
@@ -34,38 +33,52 @@ def feed(
         f"REFRESH-INTERVAL;VALUE=DURATION:{REFRESH}",
         f"X-PUBLISHED-TTL:{REFRESH}",
     ]
-    for item in items:
-        if item.get("earliest") and item.get("latest"):
-            lines += _event(study, item, position, now)
+    for entry in entries:
+        lines += _event(study, entry)
     lines.append("END:VCALENDAR")
     return b"".join(_folded(line) for line in lines)
 
 
-def _event(study: str, item: Mapping[str, Any], position: int, now: datetime) -> Iterator[str]:
-    first, last = date.fromisoformat(item["earliest"]), date.fromisoformat(item["latest"])
-    summary = f"{item['participant']} {item['visit']}"
-    if item.get("target"):
-        summary += f" (target {item['target']})"
-    told = [f"Status: {item['status']}", f"Visit: {item.get('name') or item['visit']}"]
-    if item.get("booked_for"):
-        told.append(f"Booked for {item['booked_for']}")
+def _event(study: str, entry: Mapping[str, Any]) -> Iterator[str]:
+    first, last = date.fromisoformat(entry["first"]), date.fromisoformat(entry["last"])
+    number = "" if entry["number"] == 1 else f"/{entry['number']}"
+    changed = f"{datetime.fromisoformat(entry['changed']['at']).astimezone(UTC):%Y%m%dT%H%M%SZ}"
+    summary = f"{entry['participant']} {entry['visit']}"
+    if entry["target"]:
+        summary += f" (target {entry['target']})"
     yield "BEGIN:VEVENT"
-    yield f"UID:{_text(study)}/{_text(item['participant'])}/{_text(item['visit'])}@cairn"
-    yield f"DTSTAMP:{now.astimezone(UTC):%Y%m%dT%H%M%SZ}"
-    yield f"SEQUENCE:{position}"
+    yield f"UID:{_text(study)}/{_text(entry['participant'])}/{_text(entry['visit'])}{number}@cairn"
+    yield f"DTSTAMP:{changed}"
+    yield f"LAST-MODIFIED:{changed}"
+    yield f"SEQUENCE:{min(entry['changed']['position'], SEQUENCE_MAX)}"
     yield f"DTSTART;VALUE=DATE:{first:%Y%m%d}"
     yield f"DTEND;VALUE=DATE:{last + timedelta(days=1):%Y%m%d}"
     yield f"SUMMARY:{_text(summary)}"
-    yield f"DESCRIPTION:{_text(chr(10).join(told))}"
-    yield f"STATUS:{_STATUS.get(item['status'], 'CONFIRMED')}"
+    yield f"DESCRIPTION:{_text(chr(10).join(_told(entry)))}"
+    yield f"STATUS:{_STATUS[entry['state']]}"
     yield "TRANSP:TRANSPARENT"
     yield "END:VEVENT"
+
+
+def _told(entry: Mapping[str, Any]) -> Iterator[str]:
+    """What is worth saying beside the days; nothing that changes by time alone."""
+    yield f"Visit: {entry['name']}"
+    if entry["completed_on"]:
+        yield f"Held on {entry['completed_on']}"
+    elif entry["state"] == "provisional":
+        yield "Provisional: counted from the planned dose"
+    elif entry["state"] == "off":
+        yield "Missed" if entry["settled"] == "missed" else "Not expected"
+    if entry["booked_for"]:
+        yield f"Booked for {entry['booked_for']}"
+    for warning in entry["warnings"]:
+        yield f"Warning: {warning}"
 
 
 def _text(value: str) -> str:
     for plain, escaped in (("\\", "\\\\"), (";", "\\;"), (",", "\\,"), ("\n", "\\n")):
         value = value.replace(plain, escaped)
-    return "".join(character for character in value if character >= " ")
+    return "".join(character for character in value if character >= " " and character != "\x7f")
 
 
 def _folded(line: str) -> bytes:

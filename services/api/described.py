@@ -121,7 +121,7 @@ OPERATIONS: Mapping[str, Described] = {
     ),
     "get_summary": view("Summary"),
     "get_participant_eligibility": view("Eligibility"),
-    "get_participant_schedule": view("Schedule"),
+    "get_participant_schedule": view("Schedule", listed=True),
     "get_participant_safety": view("Safety"),
     "get_participants": view("Summaries", listed=True),
     "get_eligibility": view("EligibilityList", listed=True),
@@ -130,7 +130,20 @@ OPERATIONS: Mapping[str, Described] = {
     "get_deviations": view("DeviationList", listed=True),
     "get_enrolment": view("Enrolment", listed=True),
     "get_worklist": view("Worklist", listed=True),
-    "get_calendar": Described({200: {"text/calendar": TEXT}}, _READS),
+    "get_matrix": view("Matrix", listed=True),
+    "get_workload": view("Workload", listed=True),
+    "get_adherence": view("Adherence", listed=True),
+    "get_calendar": Described(
+        {200: {"text/calendar": TEXT}, 304: {}}, _READS, conditions=("If-None-Match",)
+    ),
+    "get_calendars": Described({200: {JSON: ref("Calendars")}}, _READS),
+    "post_calendar": Described(
+        answers={201: {JSON: ref("CalendarMade")}},
+        problems=(400, *_SCOPED, 413, 422, 503),
+        takes={JSON: ref("CalendarAsked")},
+        example={"site": "01"},
+    ),
+    "delete_calendar": Described({200: {JSON: ref("Calendar")}}, (*_SCOPED, 503)),
     "get_log_key": Described({200: {"text/plain": TEXT}}, (*_SCOPED, 503)),
     "get_refusals": Described({200: {JSON: ref("Refusals"), CSV: TEXT}}, _READS),
     "get_live": Described({200: {JSON: ref("Health")}}, open=True),
@@ -144,12 +157,14 @@ CONDITIONS: Mapping[str, str] = {
     "Prefer": "`handling=strict` refuses a fact that would deviate; `handling=atomic` makes a"
     " batch all or nothing.",
     "Idempotency-Key": "An alias for `id` on a single event.",
+    "If-None-Match": "The `ETag` of the answer that the reader has.",
     "Last-Event-ID": "The position after which the feed goes on.",
 }
 
 PATHS: Mapping[str, tuple[str, str]] = {
     "study": ("The study's code.", "^[A-Za-z0-9][A-Za-z0-9._:+-]{0,63}$"),
     "participant": ("The participant's name in the study.", "^[A-Za-z0-9._-]{1,64}$"),
+    "calendar": ("The calendar's name in the study.", "^[0-9a-f]{16}$"),
     "version": ("The protocol version.", "^[A-Za-z0-9][A-Za-z0-9._:+-]{0,63}$"),
 }
 """Path parameter -> what it is and how it looks."""

@@ -16,7 +16,7 @@ Other systems post what happened to the participants of a clinical trial; coordi
 views; auditors replay and prove what was recorded. Every error is a problem document (RFC 9457)
 that names fields and rules, never a value that was sent."""
 
-_SENTENCES = {200: "As asked.", 201: "Recorded."}
+_SENTENCES = {200: "As asked.", 201: "Recorded.", 304: "As the reader has it."}
 
 
 def install(app: FastAPI) -> None:

@@ -4,6 +4,7 @@ from typing import get_args
 
 from domain.stage import Stage
 from services.api.figure_schemas import FIGURES
+from services.api.schedule_schemas import SCHEDULES, VISIT
 from services.api.schema_words import Schema, list_of, null_or, record, ref
 
 _TEXT: Schema = {"type": "string"}
@@ -74,23 +75,6 @@ _ELIGIBILITY: dict[str, Schema] = {
         )
     ),
     "criteria": {"type": "array", "items": _CRITERION},
-}
-
-_VISIT: dict[str, Schema] = {
-    "visit": _TEXT,
-    "name": _TEXT,
-    "target": null_or(_DAY),
-    "earliest": null_or(_DAY),
-    "latest": null_or(_DAY),
-    "status": _words(
-        "provisional", "upcoming", "due", "overdue", "completed", "missed", "not-expected"
-    ),
-    "completed_on": null_or(_DAY),
-    "days_from_target": null_or(_NUMBER),
-    "out_of_window": null_or(_FLAG),
-    "booked_for": null_or(_TEXT),
-    "why": _TEXT,
-    "evidence": _POSITIONS,
 }
 
 _CLOCK: dict[str, Schema] = {
@@ -167,6 +151,7 @@ _DEVIATION: dict[str, Schema] = {
 }
 
 VIEWS: dict[str, Schema] = {
+    **SCHEDULES,
     "Summary": record(_SUMMARY, **_ITEM_OF_A_LIST),
     "Summaries": list_of(ref("Summary")),
     "Eligibility": record({**_ELIGIBILITY, "position": _POSITION}),
@@ -177,11 +162,11 @@ VIEWS: dict[str, Schema] = {
             "anchor": null_or(
                 record({"visit": null_or(_TEXT), "date": _DAY, "provisional": _FLAG})
             ),
-            "visits": {"type": "array", "items": record(_VISIT)},
+            "visits": {"type": "array", "items": record(VISIT)},
             "position": _POSITION,
         }
     ),
-    "ScheduleList": list_of(record({**_WHOSE, **_VISIT}, **_ITEM_OF_A_LIST)),
+    "ScheduleList": list_of(record({**_WHOSE, **VISIT}, **_ITEM_OF_A_LIST)),
     "Safety": record(
         {
             "participant": _TEXT,
@@ -234,6 +219,7 @@ VIEWS: dict[str, Schema] = {
                     "overdue",
                     "closing",
                     "due",
+                    "nothing-booked",
                     "clock-running",
                     "clock-breached",
                     "re-consent",

@@ -12,19 +12,19 @@ from starlette.responses import Response
 
 from domain.canonical import INTEGER_MAX
 from domain.time import When
-from services.api import access, asked, calendar, tables
+from services.api import access, asked, tables
 from services.api.replies import CSV, JSON, etag
-from services.auth import Caller, Unauthenticated
+from services.auth import Caller
 from services.door.refused import invalid
-from services.roles import DOES
 from services.state import NotFound
-from services.views import Page, Query, line_listing
+from services.views import Page, Query, line_listing, planning
 
 router = APIRouter(tags=["Views"])
 
-CALENDAR_MAX_VISITS = 10_000
-
 Site = Annotated[str | None, Parameter(max_length=64, description="Only this site.")]
+Participant = Annotated[
+    str | None, Parameter(max_length=64, description="Only this participant.")
+]
 Stage = Annotated[str | None, Parameter(max_length=40, description="Only this stage.")]
 Verdict = Annotated[str | None, Parameter(max_length=40, description="Only this verdict.")]
 Status = Annotated[str | None, Parameter(max_length=40, description="Only this visit status.")]
@@ -119,7 +119,7 @@ def get_participants(
     request: Request, query: Paged, stage: Stage = None, site: Site = None
 ) -> Response:
     """Summaries of the study's participants."""
-    return _study(request, "participants", replace(query, stage=stage, site=site))
+    return study_view(request, "participants", replace(query, stage=stage, site=site))
 
 
 @router.get("/studies/{study}/eligibility")
@@ -127,7 +127,7 @@ def get_eligibility(
     request: Request, query: Paged, verdict: Verdict = None, site: Site = None
 ) -> Response:
     """Who is eligible, who is not, and what is missing."""
-    return _study(request, "eligibility", replace(query, verdict=verdict, site=site))
+    return study_view(request, "eligibility", replace(query, verdict=verdict, site=site))
 
 
 @router.get("/studies/{study}/schedule")
@@ -137,11 +137,14 @@ def get_schedule(
     first: From = None,
     last: To = None,
     site: Site = None,
+    participant: Participant = None,
     status: Status = None,
 ) -> Response:
     """Planned and held visits in the order of their day."""
-    asking = replace(query, first=first, last=last, site=site, status=status)
-    return _study(request, "schedule", asking)
+    asking = replace(
+        query, first=first, last=last, site=site, participant=participant, status=status
+    )
+    return study_view(request, "schedule", asking)
 
 
 @router.get("/studies/{study}/safety")
@@ -151,49 +154,34 @@ def get_safety(request: Request, query: Paged, site: Site = None) -> Response:
     The first page has the figures for a safety board, `as_of` a data cut where one is asked for. As
     CSV it is the line listing.
     """
-    return _study(request, "safety", replace(query, site=site))
+    return study_view(request, "safety", replace(query, site=site))
 
 
 @router.get("/studies/{study}/deviations")
 def get_deviations(request: Request, query: Paged, site: Site = None) -> Response:
     """Standing departures from the protocol, detected or reported."""
-    return _study(request, "deviations", replace(query, site=site))
+    return study_view(request, "deviations", replace(query, site=site))
 
 
 @router.get("/studies/{study}/enrolment")
 def get_enrolment(request: Request, query: Paged, site: Site = None) -> Response:
     """How many participants are in which stage, and the study's slots."""
-    return _study(request, "enrolment", replace(query, site=site))
+    return study_view(request, "enrolment", replace(query, site=site))
 
 
 @router.get("/studies/{study}/worklist")
-def get_worklist(request: Request, query: Paged, site: Site = None) -> Response:
-    """What waits for somebody: visits today, windows that close, overdue visits, clocks."""
-    return _study(request, "worklist", replace(query, site=site))
-
-
-@router.get("/studies/{study}/schedule.ics")
-def get_calendar(
+def get_worklist(
     request: Request,
+    query: Paged,
     site: Site = None,
-    token: Annotated[
-        str | None,
-        Parameter(max_length=2_048, description="A token of the role `calendar`."),
+    within: Annotated[
+        int | None,
+        Parameter(ge=0, le=366, description="Within how many days a closing window closes."),
     ] = None,
 ) -> Response:
-    """The calendar feed of the schedule: windows as all-day events, without names."""
-    caller, study = _subscriber(request, token)
-    cairn = access.cairn_of(request)
-    cairn.hot.trial(study, fresh=False)
-    items: list[dict[str, Any]] = []
-    query = Query(limit=asked.LIMIT_MAX, site=_own_site(caller, site))
-    page = cairn.views.study(study, "schedule", query)
-    items += page.items
-    while page.next is not None and len(items) < CALENDAR_MAX_VISITS:
-        page = cairn.views.study(study, "schedule", replace(query, cursor=page.next))
-        items += page.items
-    body = calendar.feed(study, query.site, items, page.position, cairn.clock())
-    return Response(body, 200, {"ETag": etag(page.position)}, calendar.MEDIA_TYPE)
+    """What waits for somebody: visits today, windows that close, overdue visits, visits that
+    nobody has booked, clocks, consents to renew, eligibilities about to expire."""
+    return study_view(request, "worklist", replace(query, site=site, within=within))
 
 
 # --- answers --------------------------------------------------------------------------------------
@@ -206,12 +194,16 @@ def _participant(request: Request, view: str, query: Query) -> Response:
     access.may(caller, "read")
     found = cairn.views.participant(study, name, view, query)
     version = found["version"] if view == "summary" else found["position"]
+    if view == "schedule" and asked.prefers(request, JSON, CSV) == CSV:
+        headers = {"ETag": etag(version), "Vary": "Accept"}
+        return Response(tables.table(found["visits"]), 200, headers, CSV)
     return Response(orjson.dumps(found), 200, {"ETag": etag(version)}, JSON)
 
 
-def _study(request: Request, view: str, query: Query) -> Response:
+def study_view(request: Request, view: str, query: Query) -> Response:
+    """A list of the study within the caller's scope, as JSON or as a table."""
     caller, study = access.within_study(request, "read")
-    query = replace(query, site=_own_site(caller, query.site))
+    query = replace(query, site=own_site(caller, query.site))
     page = access.cairn_of(request).views.study(study, view, query)
     headers = {"ETag": etag(page.position), "Vary": "Accept"}
     if page.next is not None:
@@ -223,6 +215,8 @@ def _study(request: Request, view: str, query: Query) -> Response:
 
 
 def _table(view: str, page: Page) -> bytes:
+    if view == "matrix":
+        return tables.table(planning.matrix_lines(page.items), planning.matrix_columns(page.extra))
     if view == "safety":
         return tables.table(line_listing.lines(page.items), line_listing.columns())
     return tables.table(page.items)
@@ -232,26 +226,12 @@ def _shown(page: Page) -> dict[str, Any]:
     return {"position": page.position, "items": page.items, **page.extra}
 
 
-def _own_site(caller: Caller, site: str | None) -> str | None:
+def own_site(caller: Caller, site: str | None) -> str | None:
     """The site to read: a token that is narrowed to one sees no other. Raises NotFound."""
     own = caller.claims.site
     if own is not None and site not in (None, own):
         raise NotFound("site")
     return own or site
-
-
-def _subscriber(request: Request, token: str | None) -> tuple[Caller, str]:
-    """Who reads the calendar: by a token in the URL that opens nothing else, or like any view."""
-    if token is None:
-        return access.within_study(request, "read")
-    caller = access.cairn_of(request).tokens.caller(token)
-    study = str(request.path_params["study"])
-    if DOES[caller.role] != {"calendar"}:
-        # A token that opens more does not belong into a URL, where logs and histories keep it.
-        raise Unauthenticated
-    if not caller.opens_study(study):
-        raise NotFound("study")
-    return caller, study
 
 
 def _moment(name: str, sent: str | None) -> When | None:

@@ -32,6 +32,29 @@ Kept = tuple[str, str | None, str, int | None, int]
 """Visit, site, state, side of the window (-1 early, 0 in, 1 late, None: not judged); how many."""
 
 
+# --- the matrix as a table ------------------------------------------------------------------------
+
+
+def matrix_columns(extra: Mapping[str, Any]) -> list[str]:
+    """The columns of the matrix as a table: the visits in the protocol's order."""
+    return ["participant", "site", *extra.get("visits", ())]
+
+
+def matrix_lines(items: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The matrix as a table: each visit's state, its day, and by how much it missed its window."""
+    for item in items:
+        cells = {code: _cell(one) for code, one in item["visits"].items()}
+        yield {"participant": item["participant"], "site": item["site"], **cells}
+
+
+def _cell(one: Mapping[str, Any]) -> str:
+    words = [one["status"], one["completed_on"] or one["target"] or ""]
+    outside = one["days_outside_window"]
+    if outside:
+        words.append(f"{abs(outside)} days {'late' if outside > 0 else 'early'}")
+    return " ".join(word for word in words if word)
+
+
 # --- the work of each week ------------------------------------------------------------------------
 
 

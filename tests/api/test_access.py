@@ -165,7 +165,8 @@ async def test_every_route_but_health_asks_for_a_token(api: Api) -> None:
     document = create_app(api.cairn).openapi()
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
-            where = path.format(study=STUDY, participant="01-004", version="1.0")
+            names = {"participant": "01-004", "version": "1.0", "calendar": "0123456789abcdef"}
+            where = path.format(study=STUDY, **names)
             answer = await api.send(method.upper(), where, {}, role=None)
             known = OPERATIONS[operation["operationId"]]
             assert (answer.status_code == 401) == (not known.open), where

@@ -3,12 +3,10 @@
 import csv
 import io
 import json
-from datetime import date
 from typing import Any
 
 import pytest
 
-from services.api import calendar
 from services.problems import URN
 from services.terms import Terms
 from tests.api.conftest import Api, consented, event, referred
@@ -19,7 +17,10 @@ pytestmark = pytest.mark.anyio
 
 STUDY = "LK-23-01"
 BASE = f"/v1/studies/{STUDY}"
-LISTS = ("participants", "eligibility", "schedule", "safety", "deviations", "enrolment", "worklist")
+LISTS = (
+    *("participants", "eligibility", "schedule", "safety", "deviations", "enrolment", "worklist"),
+    *("matrix", "workload", "adherence"),
+)
 OF_ONE = ("", "/eligibility", "/schedule", "/safety")
 
 
@@ -182,7 +183,7 @@ async def test_a_parameter_that_cannot_be_read_is_named(
 
 
 async def test_lists_are_read_in_pages_that_add_up(trial: Trial) -> None:
-    for name in ("participants", "eligibility", "schedule", "safety", "deviations", "worklist"):
+    for name in set(LISTS) - {"enrolment"}:
         whole = (await trial.get(f"/{name}?limit=1000")).json()["items"]
         found: list[Any] = []
         answer = await trial.get(f"/{name}?limit=1")
@@ -226,64 +227,78 @@ async def test_a_system_reads_no_views(trial: Trial) -> None:
         assert (await trial.get(path, role=None)).status_code == 401
 
 
-def unfolded(text: str) -> list[str]:
-    return text.replace("\r\n ", "").split("\r\n")
+async def test_the_matrix_is_a_row_of_states_for_each_participant(trial: Trial) -> None:
+    said = (await trial.get("/matrix?on=2026-11-10")).json()
+    assert said["visits"][:3] == ["V0", "V1", "V2"]
+    first = next(one for one in said["items"] if one["participant"] == "01-004")
+    of_one = (await trial.get("/participants/01-004/schedule?on=2026-11-10")).json()["visits"]
+    assert [(code, cell["status"]) for code, cell in first["visits"].items()] == [
+        (one["visit"], one["status"]) for one in of_one
+    ]
+    table = await trial.get("/matrix?on=2026-11-10", Accept="text/csv")
+    (row,) = [r for r in csv.DictReader(io.StringIO(table.text)) if r["participant"] == "01-004"]
+    assert list(row)[:4] == ["participant", "site", "V0", "V1"]
+    assert row["V5"] == "upcoming 2026-11-16"
 
 
-async def test_the_calendar_shows_windows_and_no_names(trial: Trial) -> None:
-    token = trial.api.token("calendar", study=STUDY, site="01")
-    answer = await trial.get(f"/schedule.ics?token={token}", role=None)
-    assert answer.status_code == 200
-    assert answer.headers["content-type"].startswith("text/calendar")
-    lines = unfolded(answer.text)
-    assert lines[0] == "BEGIN:VCALENDAR"
-    assert lines[-2:] == ["END:VCALENDAR", ""]
+async def test_the_workload_counts_each_visit_in_its_week(trial: Trial) -> None:
+    await trial.post("01-004", event("visit-booked", "2026-11-10", visit="V5", at="2026-11-18"))
+    await trial.post("01-004", event("visit-completed", "2026-11-10", visit="V4", mode="in-person"))
+    trial.project()
+    path = "/workload?from=2026-11-09&to=2026-11-22&on=2026-11-12"
+    items = (await trial.get(path)).json()["items"]
+    found = [(one["week"], one["site"], one["visits"], one["booked"]) for one in items]
+    assert found == [("2026-11-09", "01", 1, 0), ("2026-11-16", "01", 1, 1)]
+    assert (items[0]["completed"], items[1]["upcoming"]) == (1, 1)
+    assert (await trial.get("/workload?from=2000-01-01&to=2026-01-01")).status_code == 422
+
+
+async def test_windows_kept_are_counted_by_visit_and_site(trial: Trial) -> None:
+    for code, day in (("V2", "2026-11-03"), ("V3", "2026-11-03"), ("V4", "2026-11-14")):
+        await trial.post("01-004", event("visit-completed", day, visit=code, mode="in-person"))
+    trial.project()
+    items = (await trial.get("/adherence?site=01")).json()["items"]
+    sides = {one["visit"]: (one["in"], one["early"], one["late"]) for one in items}
+    assert (sides["V2"], sides["V3"], sides["V4"]) == ((1, 0, 0), (0, 1, 0), (0, 0, 1))
+    assert sum(one["held"] for one in items) == 3
+
+
+async def test_a_booking_outside_its_window_warns_and_its_history_is_kept(trial: Trial) -> None:
+    for at, made in (("2026-11-15", "2026-11-10"), ("2026-11-30", "2026-11-11")):
+        await trial.post("01-004", event("visit-booked", made, visit="V5", at=at))
     visits = (await trial.get("/participants/01-004/schedule")).json()["visits"]
-    planned = [one for one in visits if one["earliest"]]
-    assert lines.count("BEGIN:VEVENT") == len(planned)
-    starts = sorted(line.partition(":")[2] for line in lines if line.startswith("DTSTART"))
-    assert starts == sorted(one["earliest"].replace("-", "") for one in planned)
-    assert len({line for line in lines if line.startswith("UID:")}) == len(planned)
+    (fifth,) = [one for one in visits if one["visit"] == "V5"]
+    assert fifth["booked_outside_window"]
+    assert fifth["warnings"] == [
+        "booked for 2026-11-30, 11 days after the window closes on 2026-11-19"
+    ]
+    assert [(one["at"], one["state"]) for one in fifth["bookings"]] == [
+        ("2026-11-15", "moved"),
+        ("2026-11-30", "standing"),
+    ]
 
 
-async def test_a_calendars_token_opens_nothing_else_and_no_other_token_stands_in_a_url(
-    trial: Trial,
-) -> None:
-    token = trial.api.token("calendar", study=STUDY)
-    for path in ("", "/participants", "/schedule", "/log", "/participants/01-004"):
-        answer = await trial.get(path, role=None, Authorization=f"Bearer {token}")
-        assert answer.status_code == 403, path
-    other = trial.api.token("administrator")
-    assert (await trial.get(f"/schedule.ics?token={other}", role=None)).status_code == 401
-    assert (await trial.get("/schedule.ics?token=x", role=None)).status_code == 401
-    assert (await trial.get("/schedule.ics", role=None)).status_code == 401
-    assert (await trial.get("/schedule.ics", role="coordinator")).status_code == 200
-    elsewhere = trial.api.token("calendar", study="S-9")
-    assert (await trial.get(f"/schedule.ics?token={elsewhere}", role=None)).status_code == 404
+async def test_the_worklist_takes_the_days_that_are_near(trial: Trial) -> None:
+    async def tasks(on: str, within: int) -> set[tuple[str, str]]:
+        items = (await trial.get(f"/worklist?on={on}&within={within}")).json()["items"]
+        return {(one["task"], one["visit"]) for one in items if "visit" in one}
+
+    assert await tasks("2026-11-29", 3) >= {("nothing-booked", "V6")}
+    assert ("closing", "V6") not in await tasks("2026-11-29", 3)
+    assert await tasks("2026-11-29", 4) >= {("closing", "V6"), ("nothing-booked", "V6")}
+    assert ("nothing-booked", "V6") in await tasks("2026-11-13", 3)
+    assert ("nothing-booked", "V6") not in await tasks("2026-11-12", 3)
+    await trial.post("01-004", event("visit-booked", "2026-11-22", visit="V6", at="2026-12-01"))
+    trial.project()
+    assert ("nothing-booked", "V6") not in await tasks("2026-11-29", 4)
+    assert ("today", "V6") in await tasks("2026-12-01", 0)
 
 
-def test_a_calendar_is_folded_and_escaped() -> None:
-    item = {
-        "participant": "a;b,c\\d",
-        "visit": "V" * 90,
-        "name": "é" * 60,
-        "target": None,
-        "earliest": "2026-12-31",
-        "latest": "2026-12-31",
-        "status": "not-expected",
-        "booked_for": None,
-    }
-    from tests.api.conftest import NOW
-
-    body = calendar.feed("S", None, [item, {**item, "earliest": None}], 7, NOW)
-    assert all(len(line) <= 75 for line in body.split(b"\r\n"))
-    lines = unfolded(body.decode())
-    assert lines.count("BEGIN:VEVENT") == 1
-    assert "DTSTART;VALUE=DATE:20261231" in lines
-    assert "DTEND;VALUE=DATE:20270101" in lines
-    assert "STATUS:CANCELLED" in lines
-    assert f"SUMMARY:a\\;b\\,c\\\\d {'V' * 90}" in lines
-    assert date(2027, 1, 1).isoformat() == "2027-01-01"
+async def test_a_schedule_of_one_comes_as_a_table(trial: Trial) -> None:
+    table = await trial.get("/participants/01-004/schedule", Accept="text/csv")
+    visits = (await trial.get("/participants/01-004/schedule")).json()["visits"]
+    rows = list(csv.DictReader(io.StringIO(table.text)))
+    assert [row["visit"] for row in rows] == [one["visit"] for one in visits]
 
 
 async def test_readiness_tells_how_far_the_views_are_behind(trial: Trial) -> None:
