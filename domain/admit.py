@@ -14,6 +14,7 @@ from domain.kernel import (
     Actor,
     Conclusion,
     Impossible,
+    Key,
     Kind,
     Proposed,
     Recorded,
@@ -118,12 +119,12 @@ def _judged(trial: Trial, before: Participant, proposed: Proposed, position: int
             raise
     if isinstance(body, Corrected):
         _still_possible(trial, before, proposed, body)
-    event = _envelope(proposed, position, before.version + 1)
     # Where and under which consent the participant stands decides the version in force; the
     # event itself may be what changes it.
-    moves = isinstance(body, _MOVING)
-    protocol = trial.version_for(evolve(before, event) if moves else before)
-    return replace(event, protocol=protocol)
+    if isinstance(body, _MOVING):
+        event = _envelope(proposed, position, before.version + 1, None)
+        return replace(event, protocol=trial.version_for(evolve(before, event)))
+    return _envelope(proposed, position, before.version + 1, trial.version_for(before))
 
 
 def _still_possible(
@@ -163,22 +164,21 @@ def difference(trial: Trial, participant: Participant, now: datetime) -> list[Co
 
     A conclusion that no longer holds is recorded once more, as cleared.
     """
-    current = {
-        conclusion.key(): conclusion
-        for chapter in CHAPTERS
-        for conclusion in chapter.conclude(trial, participant, now)
-    }
-    standing = {key: recorded.body for key, recorded in participant.concluded.items()}
+    concluded = participant.concluded
+    current: dict[Key, Conclusion] = {}
+    for chapter in CHAPTERS:
+        for conclusion in chapter.conclude(trial, participant, now):
+            current[conclusion.key()] = conclusion
     changed = [
         conclusion
         for key, conclusion in current.items()
-        if conclusion is not (known := standing.get(key))
-        and (known is None or _substance(known) != _substance(conclusion))
+        if (known := concluded.get(key)) is None
+        or (known.body is not conclusion and _substance(known.body) != _substance(conclusion))
     ]
     gone = [
-        body.model_copy(update={"cleared": True})
-        for key, body in standing.items()
-        if key not in current and isinstance(body, Conclusion)
+        recorded.body.model_copy(update={"cleared": True})
+        for key, recorded in concluded.items()
+        if key not in current and isinstance(recorded.body, Conclusion)
     ]
     return [*changed, *gone]
 
@@ -218,7 +218,9 @@ def _crossing(
     )
 
 
-def _envelope(proposed: Proposed, position: int, version: int) -> Recorded:
+def _envelope(
+    proposed: Proposed, position: int, version: int, protocol: str | None = None
+) -> Recorded:
     return Recorded(
         body=proposed.body,
         position=position,
@@ -231,4 +233,5 @@ def _envelope(proposed: Proposed, position: int, version: int) -> Recorded:
         id=proposed.id,
         reason=proposed.reason,
         recorded_at_source=proposed.recorded_at_source,
+        protocol=protocol,
     )

@@ -2,7 +2,7 @@
 
 import operator
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
 from domain import catalogue
@@ -156,13 +156,24 @@ def evolve(participant: Participant, recorded: Recorded) -> Participant:
         concluded.pop(body.key(), None)
         if not body.cleared:
             concluded[body.key()] = recorded
-        return replace(participant, concluded=concluded, **standing)
+        standing["concluded"] = concluded
+        return _replaced(participant, standing)
     standing["history"] = history = (*participant.history, recorded)
     if isinstance(body, Corrected | Retracted):
-        return replace(participant, **_remembered(effective_history(history)), **standing)
+        return _replaced(participant, _remembered(effective_history(history)) | standing)
     name, module = CHAPTER_OF[type(body)]
     standing[name] = module.evolve(getattr(participant, name), recorded)
-    return replace(participant, **standing)
+    return _replaced(participant, standing)
+
+
+_FIELDS = tuple(one.name for one in fields(Participant))
+_values = operator.attrgetter(*_FIELDS)
+
+
+def _replaced(participant: Participant, changes: Mapping[str, Any]) -> Participant:
+    """As `dataclasses.replace`, which looks at every field by name; this runs for every event."""
+    kept = zip(_FIELDS, _values(participant), strict=True)
+    return Participant(*[changes.get(name, value) for name, value in kept])
 
 
 def _remembered(effective: Iterable[Recorded]) -> dict[str, Any]:

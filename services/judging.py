@@ -1,7 +1,6 @@
 """Judging: posted events against the state they meet, protected values sealed on the way."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from domain import admit as judge
@@ -71,11 +70,16 @@ class Judging:
         )
 
     def proposed(
-        self, posted: Posted, terms: Terms, participant: str | None, birth: When | None = None
+        self,
+        posted: Posted,
+        terms: Terms,
+        participant: str | None,
+        birth: When | None = None,
+        body: Event | None = None,
     ) -> Proposed:
-        """The posted event with the circumstances it is judged in."""
+        """The posted event with the circumstances it is judged in; `body` where it is sealed."""
         return Proposed(
-            body=posted.body,
+            body=posted.body if body is None else body,
             occurred_at=posted.occurred_at,
             actor=terms.actor,
             now=self._clock(),
@@ -104,7 +108,7 @@ class Judging:
                 now_reads = opened(self._keys, study, before.id, body, target.type)
                 birth = birth_of(self._keys, study, before, now_reads)
                 body = resealed(self._keys, study, before.id, body, now_reads)
-        return replace(self.proposed(posted, terms, before.id, birth), body=body)
+        return self.proposed(posted, terms, before.id, birth, body)
 
 
 def _admitted(

@@ -133,6 +133,7 @@ class Recording:
         for group in groups:
             if any(isinstance(posted.body, IdentityErased) for posted in group.posted):
                 await asyncio.to_thread(self._keys.destroy, study, group.participant)
+                self.hot.forget(study, group.participant)
 
     async def record_new(
         self, study: str, posted: Posted, terms: Terms, choose: Callable[[], str]

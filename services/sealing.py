@@ -82,7 +82,8 @@ def birth_of(keys: KeyRing, study: str, participant: Participant, body: Event) -
         text = keys.unseal(study, participant.id, "demographics-recorded.birth_date", kept)
         return When.parse(text) if isinstance(text, str) else None
 
-    return participant.once(("birth", kept.sealed), unsealed)
+    # Kept from state to state while nothing can have erased it: erasure is part of oversight.
+    return participant.derived("birth", (kept, participant.oversight), unsealed)
 
 
 def _plain(value: object) -> Any:

@@ -112,6 +112,11 @@ class HotState:
             known_event = placed(event, one, known.head) if event is not None else None
             self._keep(study, journey.evolve(known, known_event or recorded(one)))
 
+    def forget(self, study: str, name: str) -> None:
+        """Let go of a participant and of everything that was derived from what it was."""
+        with self._lock:
+            self._participants.pop((study, name), None)
+
     def as_of(self, study: str, name: str, position: int) -> tuple[Trial, Participant]:
         """The study and the participant as they were known at a position of the log."""
         trial = self.trial_as_of(study, position)

@@ -202,10 +202,10 @@ def conclude(trial: "Trial", participant: "Participant", _now: datetime) -> Iter
 
     What the log says already is given as it stands there: an unchanged outcome is not news.
     """
-    verdict = verdict_of(trial, participant)
+    verdict, concluded = verdict_of(trial, participant), participant.concluded
     for outcome in verdict.outcomes:
-        key = ("criterion", outcome.criterion)
-        standing = _standing(participant, key)
+        recorded = concluded.get(("criterion", outcome.criterion))
+        standing = None if recorded is None else recorded.body
         if isinstance(standing, _CONCLUDED[outcome.outcome]):
             yield standing
         elif outcome.outcome != "unknown" or standing is not None:
