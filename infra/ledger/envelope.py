@@ -56,40 +56,19 @@ def template(
     body = event.body
     judged_on = None if in_same_append else known_previous
     source = event.recorded_at_source
-    parts = (
-        '{"actor":',
-        _text({"id": event.actor.id, "role": event.actor.role}),
-        ',"cause":',
-        _position(event.cause),
-        ',"data":',
-        _data(body),
-        ',"id":',
-        _text(event.id),
-        ',"kind":',
-        _text(body.kind.value),
-        ',"occurred_at":',
-        _text(event.occurred_at.text),
-        ',"participant":',
-        _text(event.participant),
-        ',"position":',
-        _position(event.position),
-        ',"previous":',
-        previous_blank(judged_on),
-        ',"protocol":',
-        _text(event.protocol),
-        ',"reason":',
-        _text(event.reason),
-        ',"recorded_at":"',
-        time_blank(instant_text(event.recorded_at)),
-        '"',
-        "" if source is None else f',"recorded_at_source":{_text(source.text)}',
-        f',"schema":{body.schema_version},"source":',
-        _text(event.source),
-        ',"type":',
-        _text(body.type),
-        f',"version":{event.version}}}',
+    known = "" if source is None else f',"recorded_at_source":{_text(source.text)}'
+    text = (
+        f'{{"actor":{_actor(event.actor.id, event.actor.role)},"cause":{_position(event.cause)},'
+        f'"data":{_data(body)},"id":{_text(event.id)},"kind":"{body.kind.value}",'
+        f'"occurred_at":{_text(event.occurred_at.text)},'
+        f'"participant":{_text(event.participant)},"position":{_position(event.position)},'
+        f'"previous":{previous_blank(judged_on)},"protocol":{_text(event.protocol)},'
+        f'"reason":{_text(event.reason)},'
+        f'"recorded_at":"{time_blank(instant_text(event.recorded_at))}"{known},'
+        f'"schema":{body.schema_version},"source":{_text(event.source)},'
+        f'"type":{_text(body.type)},"version":{event.version}}}'
     )
-    return "".join(parts).encode()
+    return text.encode()
 
 
 def read(stored: Stored, types: Mapping[str, type[Event]]) -> Recorded:
@@ -172,7 +151,7 @@ def _reads_back(value: object) -> bool:
 
 def instant_text(instant: datetime) -> str:
     """RFC 3339 in UTC with microseconds: texts of this width sort like the instants."""
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")
+    return instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 @lru_cache
@@ -181,7 +160,14 @@ def _reader(cls: type[Event]) -> TypeAdapter[Any]:
     return TypeAdapter(of_type)
 
 
-def _text(value: object) -> str:
+@lru_cache(maxsize=1_000)
+def _actor(name: str, role: str) -> str:
+    return _text({"id": name, "role": role})
+
+
+def _text(value: str | dict[str, str] | None) -> str:
+    if value is None:
+        return "null"
     try:
         return orjson.dumps(value).decode()
     except orjson.JSONEncodeError:
