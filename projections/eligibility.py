@@ -4,9 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from domain.eligibility.compiling import Prepared
+from domain.eligibility.evaluate import Outcome, ready_for
+from domain.eligibility.logic import Applied
 from domain.journey.eligibility import confirmation_problem, verdict_of
 from domain.journey.screening import screening_date
 from domain.participant import Participant
+from domain.stage import stage
 from domain.trial.protocol import Protocol
 from domain.trial.study import Trial
 from projections.view import Row, Timeline, View, state_at, timeline
@@ -15,6 +19,9 @@ VERDICT = "verdict"
 """The key of the participant's own row; criteria come before it in the order of keys."""
 
 ORDER_DIGITS = 4
+
+ON_THE_WAY = ("referred", "prescreening", "consented", "screening", "eligible", "enrolled")
+"""Stages before the dose, in which facts for criteria are still to come."""
 
 _LONG_AGO = datetime(1900, 1, 1, tzinfo=UTC)
 _FAR_AHEAD = datetime(9000, 1, 1, tzinfo=UTC)
@@ -28,25 +35,24 @@ def rows(trial: Trial, participant: Participant) -> Iterator[Row]:
         "zone": trial.zone(participant.site).key,
         "verdict": verdict.verdict,
     }
+    awaited = verdict.verdict == "pending" and (stage(trial, participant, _LONG_AGO) in ON_THE_WAY)
     for index, one in enumerate(verdict.outcomes):
         yield Row(
             participant=participant.id,
             key=f"criterion/{index:0{ORDER_DIGITS}}/{one.criterion}",
-            columns={**place, "criterion": one.criterion, "outcome": one.outcome},
-            item={
-                "id": one.criterion,
-                "kind": one.kind,
+            columns={
+                **place,
+                "criterion": one.criterion,
                 "outcome": one.outcome,
-                "explanation": one.explanation,
-                "evidence": list(one.evidence),
-                "missing": list(one.missing),
-                "recheck": one.recheck,
+                "near": one.near_threshold,
+                "awaited": awaited and one.outcome == "unknown",
             },
+            item=_item(one),
         )
     yield Row(
         participant=participant.id,
         key=VERDICT,
-        columns={**place, "criterion": None, "outcome": None},
+        columns={**place, "criterion": None, "outcome": None, "near": False, "awaited": False},
         item={
             "participant": participant.id,
             "site": participant.site,
@@ -57,12 +63,55 @@ def rows(trial: Trial, participant: Participant) -> Iterator[Row]:
     )
 
 
+def _item(one: Outcome) -> dict[str, Any]:
+    return {
+        "id": one.criterion,
+        "kind": one.kind,
+        "outcome": one.outcome,
+        "explanation": one.explanation,
+        "evidence": list(one.evidence),
+        "missing": list(one.missing),
+        "recheck": one.recheck,
+        "near_threshold": one.near_threshold,
+        "applicable": one.applicable,
+        "notes": list(one.notes),
+        "windows": [_window(window) for window in one.windows],
+    }
+
+
+def _window(applied: Applied) -> dict[str, str | None]:
+    """The days of a window, both included; null is without end on that side, or not planned."""
+    return {
+        "anchor": applied.anchor,
+        "on": _text(applied.on),
+        "first": _text(applied.first),
+        "last": _text(applied.last),
+    }
+
+
+def _text(day: date | None) -> str | None:
+    return None if day is None else day.isoformat()
+
+
+def awaited(row: Row) -> dict[str, Any]:
+    """One line of what is missing: whose criterion waits for which facts."""
+    item = row.item
+    return {
+        "participant": row.participant,
+        "site": row.columns["site"],
+        "criterion": item["id"],
+        "kind": item["kind"],
+        "missing": list(item["missing"]),
+        "explanation": item["explanation"],
+    }
+
+
 def shown(rows_of_one: Sequence[Row], protocol: Protocol, day: date) -> dict[str, Any]:
     """One participant's eligibility as it reads on a civil day at the site.
 
     The criteria's wording stands in the protocol that they were judged by, not in every row.
     """
-    texts = {criterion.id: criterion.text for criterion in protocol.criteria}
+    prepared = {one.criterion.id: one for one in ready_for(protocol).criteria}
     head = next(row for row in rows_of_one if row.key == VERDICT).item
     confirmed = head["confirmed"]
     if confirmed is not None:
@@ -71,15 +120,18 @@ def shown(rows_of_one: Sequence[Row], protocol: Protocol, day: date) -> dict[str
         **head,
         "confirmed": confirmed,
         "criteria": [
-            _criterion(row.item, texts.get(row.item["id"], ""))
+            _criterion(row.item, prepared.get(row.item["id"]))
             for row in rows_of_one
             if row.key != VERDICT
         ],
     }
 
 
-def _criterion(item: Mapping[str, Any], text: str) -> dict[str, Any]:
-    return {"id": item["id"], "kind": item["kind"], "text": text, **item}
+def _criterion(item: Mapping[str, Any], prepared: Prepared | None) -> dict[str, Any]:
+    text, rule_hash = (
+        ("", "") if prepared is None else (prepared.criterion.text, prepared.rule_hash)
+    )
+    return {"id": item["id"], "kind": item["kind"], "text": text, **item, "rule_hash": rule_hash}
 
 
 def _confirmed(trial: Trial, participant: Participant) -> dict[str, Any] | None:
@@ -110,7 +162,7 @@ def _standing(trial: Trial, participant: Participant) -> Timeline:
 
 VIEW = View(
     name="eligibility",
-    version=1,
-    columns=("site", "zone", "verdict", "criterion", "outcome"),
+    version=2,
+    columns=("site", "zone", "verdict", "criterion", "outcome", "near", "awaited"),
     rows=rows,
 )

@@ -125,6 +125,8 @@ OPERATIONS: Mapping[str, Described] = {
     "get_participant_safety": view("Safety"),
     "get_participants": view("Summaries", listed=True),
     "get_eligibility": view("EligibilityList", listed=True),
+    "get_missing": view("Missing", listed=True),
+    "get_criteria": view("Criteria", listed=True),
     "get_schedule": view("ScheduleList", listed=True),
     "get_safety": view("SafetyList", listed=True),
     "get_deviations": view("DeviationList", listed=True),

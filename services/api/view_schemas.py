@@ -47,18 +47,64 @@ _SUMMARY: dict[str, Schema] = {
     "open_adverse_events": _POSITION,
 }
 
+_KIND = _words("inclusion", "exclusion")
+
+_WINDOW = record(
+    {
+        "anchor": _TEXT,
+        "on": null_or({**_DAY, "description": "The anchor's day."}),
+        "first": null_or(_DAY),
+        "last": null_or(_DAY),
+    }
+)
+
 _CRITERION = record(
     {
         "id": _TEXT,
-        "kind": _words("inclusion", "exclusion"),
+        "kind": _KIND,
         "text": _TEXT,
         "outcome": _words("passed", "failed", "unknown"),
         "explanation": _TEXT,
         "evidence": _POSITIONS,
-        "missing": {"type": "array", "items": _TEXT},
-        "recheck": _FLAG,
+        "missing": {
+            "type": "array",
+            "items": _TEXT,
+            "description": "For the unknown: the fewest facts that could let it pass.",
+        },
+        "recheck": {**_FLAG, "description": "Evaluated again on the day of the dose."},
+        "near_threshold": {
+            **_FLAG,
+            "description": "Close to a limit, or ambiguous: a person looks again.",
+        },
+        "applicable": {**_FLAG, "description": "Whether the rule concerns the participant at all."},
+        "notes": {"type": "array", "items": _TEXT},
+        "windows": {"type": "array", "items": _WINDOW},
+        "rule_hash": {
+            "type": "string",
+            "pattern": "^([0-9a-f]{64})?$",
+            "description": "SHA-256 of the rule; empty where a person judges without one.",
+        },
     }
 )
+
+_AWAITED: dict[str, Schema] = {
+    **_WHOSE,
+    "criterion": _TEXT,
+    "kind": _KIND,
+    "missing": {"type": "array", "items": _TEXT},
+    "explanation": _TEXT,
+}
+
+_COUNTS: dict[str, Schema] = {
+    "criterion": _TEXT,
+    "kind": _KIND,
+    "text": _TEXT,
+    "rule": null_or({"type": "string", "description": "The rule in English."}),
+    "failed": _POSITION,
+    "unknown": _POSITION,
+    "passed": _POSITION,
+    "near_threshold": {**_POSITION, "description": "Of all of these, those close to a limit."},
+}
 
 _ELIGIBILITY: dict[str, Schema] = {
     "participant": _TEXT,
@@ -156,6 +202,8 @@ VIEWS: dict[str, Schema] = {
     "Summaries": list_of(ref("Summary")),
     "Eligibility": record({**_ELIGIBILITY, "position": _POSITION}),
     "EligibilityList": list_of(record({**_ELIGIBILITY, **_WHOSE}, **_ITEM_OF_A_LIST)),
+    "Missing": list_of(record(_AWAITED, **_ITEM_OF_A_LIST)),
+    "Criteria": list_of(record(_COUNTS)),
     "Schedule": record(
         {
             "participant": _TEXT,

@@ -22,11 +22,10 @@ from services.views import Page, Query, line_listing, planning
 router = APIRouter(tags=["Views"])
 
 Site = Annotated[str | None, Parameter(max_length=64, description="Only this site.")]
-Participant = Annotated[
-    str | None, Parameter(max_length=64, description="Only this participant.")
-]
+Participant = Annotated[str | None, Parameter(max_length=64, description="Only this participant.")]
 Stage = Annotated[str | None, Parameter(max_length=40, description="Only this stage.")]
 Verdict = Annotated[str | None, Parameter(max_length=40, description="Only this verdict.")]
+Criterion = Annotated[str | None, Parameter(max_length=64, description="Only this criterion.")]
 Status = Annotated[str | None, Parameter(max_length=40, description="Only this visit status.")]
 From = Annotated[date | None, Parameter(alias="from", description="From this day on.")]
 To = Annotated[date | None, Parameter(alias="to", description="Up to and with this day.")]
@@ -128,6 +127,26 @@ def get_eligibility(
 ) -> Response:
     """Who is eligible, who is not, and what is missing."""
     return study_view(request, "eligibility", replace(query, verdict=verdict, site=site))
+
+
+@router.get("/studies/{study}/eligibility/missing")
+def get_missing(
+    request: Request,
+    query: Paged,
+    site: Site = None,
+    criterion: Criterion = None,
+    participant: Participant = None,
+) -> Response:
+    """Who is pending on what: each criterion that waits for facts, with the fewest that could let
+    it pass, of participants who may still become eligible."""
+    asking = replace(query, site=site, criterion=criterion, participant=participant)
+    return study_view(request, "missing", asking)
+
+
+@router.get("/studies/{study}/eligibility/criteria")
+def get_criteria(request: Request, query: Paged, site: Site = None) -> Response:
+    """How often each criterion fails, passes or cannot be told: what fails most comes first."""
+    return study_view(request, "criteria", replace(query, site=site))
 
 
 @router.get("/studies/{study}/schedule")

@@ -54,6 +54,7 @@ class Query:
     participant: str | None = None
     stage: str | None = None
     verdict: str | None = None
+    criterion: str | None = None
     status: str | None = None
     first: date | None = None
     """`from`: the first day of a range."""

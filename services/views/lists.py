@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from domain.time import When
 from domain.trial.study import Trial, zone_named
 from infra.projection.tables import Reading
-from projections import deviations, eligibility, enrolment, safety, schedule
+from projections import calendar, deviations, eligibility, enrolment, safety, schedule
 from projections.view import NO_DAY, Row, View
 from services.views.asked import Place, Query, day_of, moment_of
 
@@ -125,6 +125,38 @@ def _verdicts(reading: Reading, asking: Asking, after: Place | None, limit: int)
     )
 
 
+def _key(entry: Entry) -> Place:
+    return (entry[0].participant, entry[0].key)
+
+
+def _awaited_wanted(entry: Entry, asking: Asking) -> bool:
+    query, row = asking.query, entry[0]
+    return (
+        row.columns["awaited"] is True
+        and _at_site(entry, query)
+        and query.criterion in (None, row.columns["criterion"])
+        and query.participant in (None, row.participant)
+    )
+
+
+def _awaited(entry: Entry, _asking: Asking) -> dict[str, Any]:
+    return eligibility.awaited(entry[0])
+
+
+def _missing(reading: Reading, asking: Asking, after: Place | None, limit: int) -> list[Any]:
+    participant, key = after or ("", "")
+    return reading.rows(
+        "eligibility",
+        "missing",
+        after=participant,
+        after_key=key,
+        site=asking.query.site,
+        criterion=asking.query.criterion,
+        participant=asking.query.participant,
+        limit=limit,
+    )
+
+
 # --- schedule -------------------------------------------------------------------------------------
 
 
@@ -176,12 +208,27 @@ def _visits(reading: Reading, asking: Asking, after: Place | None, limit: int) -
     )
 
 
-def _entered(entry: Entry, asking: Asking) -> bool:
-    return schedule.calendar_entry(entry[0]) is not None and _visit_wanted(entry, asking)
+# --- calendars ------------------------------------------------------------------------------------
+
+
+def _entry_wanted(entry: Entry, asking: Asking) -> bool:
+    query, row = asking.query, entry[0]
+    here = bool(row.columns["current"]) if query.site is None else _at_site(entry, query)
+    return here and query.participant in (None, row.participant)
+
+
+def _entry_place(entry: Entry) -> Place:
+    return (entry[0].participant, entry[0].key)
 
 
 def _entry(entry: Entry, _asking: Asking) -> dict[str, Any]:
-    return {**_whose(entry[0]), **(schedule.calendar_entry(entry[0]) or {})}
+    return {**_whose(entry[0]), **entry[0].item}
+
+
+def _entries(reading: Reading, asking: Asking, after: Place | None, limit: int) -> list[Any]:
+    first, key = after or ("", "")
+    asked = {"site": asking.query.site, "participant": asking.query.participant}
+    return reading.rows("calendar", "page", after=first, after_key=key, limit=limit, **asked)
 
 
 # --- the matrix -----------------------------------------------------------------------------------
@@ -276,6 +323,9 @@ LISTS: Mapping[str, Listing] = MappingProxyType(
             _verdict,
             _verdicts,
         ),
+        "missing": Listing(
+            eligibility.VIEW, (str, str), _singly, _key, _awaited_wanted, _awaited, _missing
+        ),
         "schedule": Listing(
             schedule.VIEW,
             (date, str, str),
@@ -296,13 +346,13 @@ LISTS: Mapping[str, Listing] = MappingProxyType(
             _columns,
         ),
         "calendar": Listing(
-            schedule.VIEW,
-            (date, str, str),
+            calendar.VIEW,
+            (str, str),
             _singly,
-            _dated("day"),
-            _entered,
+            _entry_place,
+            _entry_wanted,
             _entry,
-            _visits,
+            _entries,
         ),
         "safety": Listing(
             safety.VIEW,

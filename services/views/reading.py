@@ -18,10 +18,10 @@ from infra.documents import Documents
 from infra.ledger.ledger import Ledger
 from infra.projection.folds import Folds
 from infra.projection.tables import Reading, ViewTables
-from projections import enrolment, safety, schedule
-from projections.view import Row
+from projections import eligibility, enrolment, safety, schedule
+from projections.view import Row, View
 from services.state import HotState, NotFound
-from services.views import figures, planning, safety_board, work
+from services.views import criteria, figures, planning, safety_board, work
 from services.views.asked import Lagging, Page, Place, Query, cursor_of
 from services.views.lists import LISTS, Asking, Entry, Listing
 from services.views.participants import SHAPES, answer, stale
@@ -32,7 +32,16 @@ WAIT_POLL_SECONDS = 0.02
 FETCH_ROWS = 500
 
 PARTICIPANT_VIEWS = tuple(SHAPES)
-STUDY_VIEWS = (*LISTS, "enrolment", "worklist", "workload", "adherence")
+STUDY_VIEWS = (*LISTS, "enrolment", "worklist", "workload", "adherence", "criteria")
+
+Counted = tuple[
+    tuple[type, ...],
+    Callable[..., Iterable[Any]],
+    Callable[..., list[Any]],
+    Callable[[Iterable[Any], Trial], list[work.Work]],
+]
+"""Figures: the shape of a line's place, their parts from rows of the past and as the store counts
+them, and how the lines are made of the parts."""
 
 
 class Views:
@@ -89,7 +98,11 @@ class Views:
             case "worklist":
                 return self._worklist(study, query)
             case "workload" | "adherence":
-                return self._planning(study, view, query)
+                shape = planning.PLACES[view], *planning.SOURCES[view], planning.LINES[view]
+                return self._counted(study, schedule.VIEW, shape, query)
+            case "criteria":
+                shape = criteria.PLACE, criteria.parts_of, criteria.parts_read, criteria.lines
+                return self._counted(study, eligibility.VIEW, shape, query)
             case _:
                 return self._list(study, LISTS[view], query)
 
@@ -208,22 +221,22 @@ class Views:
             yield from work.of_clocks(safety.rows(trial, participant), on)
             yield from work.of_summaries(enrolment.rows(trial, participant), on)
 
-    def _planning(self, study: str, view: str, query: Query) -> Page:
-        """Figures over the schedule: `workload` or `adherence`."""
+    def _counted(self, study: str, view: View, shape: Counted, query: Query) -> Page:
+        """Figures over the rows of a view."""
+        place, of_rows, read, lines_of = shape
         on = self._past.on(study, query, self._clock())
-        after = query.after(planning.PLACES[view])
-        of_rows, read = planning.SOURCES[view]
+        after = query.after(place)
         if query.past:
             cut = self._past.cut(study, query)
             trial, position = self._past.trial(study, cut), cut.position
-            everybody = self._rows_of_the_past(trial, cut, schedule.rows, {})
+            everybody = self._rows_of_the_past(trial, cut, view.rows, {})
             parts = [part for rows in everybody for part in of_rows(rows, query, on)]
         else:
-            with self._reading(study, ["schedule"], query) as reading:
+            with self._reading(study, [view.name], query) as reading:
                 position = reading.position
                 parts = read(reading, query, on)
             trial = self._trial_at(study, position)
-        lines = planning.LINES[view](parts, trial)
+        lines = lines_of(parts, trial)
         return _paged(position, _first(lines, after, query.limit + 1), query.limit)
 
     def _kept(self, study: str, name: str, view: str, on: When) -> dict[str, Any] | None:
@@ -301,9 +314,7 @@ def _page(
     return Page(position, items, more, extra)
 
 
-def _safety(
-    trial: Trial, on: When, owed: Iterable[Row], against: Iterable[Row]
-) -> dict[str, Any]:
+def _safety(trial: Trial, on: When, owed: Iterable[Row], against: Iterable[Row]) -> dict[str, Any]:
     return {
         "clocks": figures.owed_clocks(owed, on),
         "toxicity": figures.toxicity(trial, on),

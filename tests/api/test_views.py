@@ -19,7 +19,7 @@ STUDY = "LK-23-01"
 BASE = f"/v1/studies/{STUDY}"
 LISTS = (
     *("participants", "eligibility", "schedule", "safety", "deviations", "enrolment", "worklist"),
-    *("matrix", "workload", "adherence"),
+    *("matrix", "workload", "adherence", "eligibility/missing", "eligibility/criteria"),
 )
 OF_ONE = ("", "/eligibility", "/schedule", "/safety")
 

@@ -278,6 +278,8 @@ def test_a_confirmation_stands_until_its_screening_has_expired() -> None:
         "verdict": "eligible",
         "criterion": None,
         "outcome": None,
+        "near": False,
+        "awaited": False,
     }
 
 
