@@ -9,7 +9,8 @@ from pathlib import Path
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-SOCKET = ".s.PGSQL.5432"
+PORT = 5432
+SOCKET = f".s.PGSQL.{PORT}"
 CHUNK_BYTES = 65_536
 READY = b"Z\x00\x00\x00\x05I"
 """The server's word that it is done with a statement and in no transaction."""
@@ -18,8 +19,8 @@ READY = b"Z\x00\x00\x00\x05I"
 class Lossy:
     """Passes everything on, except the answers that it is told to lose."""
 
-    def __init__(self, folder: Path, server: str) -> None:
-        self._server = server
+    def __init__(self, folder: Path, host: str, port: int) -> None:
+        self._host, self._port = host, port
         self._losing: bytes | None = None
         self.lost = 0
         self._door = socket.socket(socket.AF_UNIX)
@@ -51,13 +52,20 @@ class Lossy:
                 client, _ = self._door.accept()
             except OSError:
                 return
-            server = socket.socket(socket.AF_UNIX)
-            server.connect(self._server)
+            server = self._connected()
             self._open += [client, server]
             for run, args in ((self._ask, (client, server)), (self._answer, (server, client))):
                 thread = threading.Thread(target=run, args=args)
                 self._threads.append(thread)
                 thread.start()
+
+    def _connected(self) -> socket.socket:
+        """To the server, by its Unix socket or over TCP, as the test run has it."""
+        if not self._host.startswith("/"):
+            return socket.create_connection((self._host, self._port))
+        server = socket.socket(socket.AF_UNIX)
+        server.connect(f"{self._host}/.s.PGSQL.{self._port}")
+        return server
 
     def _ask(self, client: socket.socket, server: socket.socket) -> None:
         with contextlib.suppress(OSError):
@@ -80,11 +88,11 @@ class Lossy:
 @contextlib.contextmanager
 def between(conninfo: str) -> Iterator[tuple[Lossy, str]]:
     """A lossy socket in front of a database, and how to connect through it."""
-    host = conninfo_to_dict(conninfo)["host"]
+    known = conninfo_to_dict(conninfo)
     with tempfile.TemporaryDirectory(prefix="lossy-") as folder:
-        lossy = Lossy(Path(folder), str(Path(str(host)) / SOCKET))
+        lossy = Lossy(Path(folder), str(known["host"]), int(known.get("port") or PORT))
         try:
-            yield lossy, make_conninfo(conninfo, host=folder)
+            yield lossy, make_conninfo(conninfo, host=folder, port=PORT)
         finally:
             lossy.close()
 
