@@ -20,7 +20,17 @@ from domain.clinical.toxicity import (
     three_plus_three,
 )
 
+D = Decimal
 RATES = ("0.1", "0.2", "0.3", "0.4", "0.5")
+STOPS = [
+    dict(zip(RATES, row.split(), strict=True))
+    for row in (
+        ".038 .172 .385 .617 .809",
+        ".018 .105 .281 .512 .733",
+        ".013 .073 .203 .397 .617",
+    )
+]
+"""How often the Bayesian boundaries stop a study of ten, by the true rate."""
 
 
 def boundary(text: str) -> Boundary:
@@ -162,7 +172,7 @@ def test_exactly_at_the_limit_does_not_stop() -> None:
     assert bayesian(Decimal("0.25"), *prior, Decimal("0.9374999999"), 1) == (1,)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=25)
 @given(
     theta=st.integers(5, 60),
     prior=st.tuples(st.integers(1, 40), st.integers(1, 40)),
@@ -181,14 +191,34 @@ def test_a_boundary_never_falls_and_more_toxicity_never_helps(
             assert (exceedance(t, a + x, b + n - x) > c) is (x >= limit)
 
 
-def test_simulated_studies_stop_as_often_as_the_recursion_says() -> None:
-    found = bayesian(Decimal("0.25"), Decimal("0.5"), Decimal("1.5"), Decimal("0.90"), 10)
-    draws, studies = Random(20261207), 20_000
-    for rate in (0.1, 0.3, 0.5):
-        stopped = sum(_stops(found, rate, draws) for _ in range(studies))
-        expected = float(crossing_probability(found, Decimal(str(rate))))
-        error = (expected * (1 - expected) / studies) ** 0.5
-        assert abs(stopped / studies - expected) < 4 * error
+SIMULATED = 20_000
+"""So many studies are drawn for each design and rate."""
+
+
+@pytest.mark.parametrize(
+    ("design", "limits", "stops"),
+    [
+        ("bayesian .20", bayesian(D("0.20"), D("0.4"), D("1.6"), D("0.90"), 10), STOPS[0]),
+        ("bayesian .25", bayesian(D("0.25"), D("0.5"), D("1.5"), D("0.90"), 10), STOPS[1]),
+        ("bayesian .30", bayesian(D("0.30"), D("0.6"), D("1.4"), D("0.90"), 10), STOPS[2]),
+        ("pocock", pocock(D("0.20"), D("0.05"), 10), {"0.2": ".0421"}),
+        ("pocock", pocock(D("0.25"), D("0.05"), 10), {"0.25": ".0457"}),
+        ("pocock", pocock(D("0.30"), D("0.10"), 10), {"0.3": ".0889"}),
+        ("3+3, six at most", three_plus_three(6), {"0.1": ".1143", "0.3": ".5798"}),
+        ("boin", boin_eliminated(D("0.30"), 10), None),
+    ],
+)
+def test_simulated_studies_stop_as_often_as_the_tables_and_the_recursion_say(
+    design: str, limits: Boundary, stops: dict[str, str] | None
+) -> None:
+    draws = Random(20261207)
+    for rate in stops or RATES:
+        exact = crossing_probability(limits, Decimal(rate))
+        if stops is not None:
+            assert abs(exact - Decimal(stops[rate])) < Decimal("0.00051"), (design, rate)
+        stopped = sum(_stops(limits, float(rate), draws) for _ in range(SIMULATED))
+        error = (float(exact) * (1 - float(exact)) / SIMULATED) ** 0.5
+        assert abs(stopped / SIMULATED - float(exact)) < 4 * error, (design, rate)
 
 
 def _stops(limits: Boundary, rate: float, draws: Random) -> bool:
