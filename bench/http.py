@@ -2,7 +2,7 @@
 
 Both on the same embedded PostgreSQL with everything durable, one worker process each, in turns, so
 that the machine's mood falls on both; the clients run in a process of their own. Usage:
-`python -m bench.http [--seconds 6] [--rounds 3] [--only cairn|peer] [--rate 300] [--json file]`.
+`python -m bench.http [--journeys 2] [--rounds 3] [--only cairn|peer] [--rate 300] [--json file]`.
 """
 
 import argparse
@@ -26,7 +26,8 @@ from infra.postgres.migrate import migrate
 
 CLIENTS = 64
 ROUNDS = 3
-SECONDS = 6.0
+JOURNEYS = 2
+"""Whole journeys of every client in one measurement: twenty events each."""
 RATE = 300.0
 """Requests per second of the open loop: what the service without Cairn can still answer."""
 RATIO_MIN = 6.0
@@ -83,12 +84,13 @@ def serving(name: str, data: Path, conninfo: str) -> Iterator[Service]:
             process.wait(READY_SECONDS_MAX)
 
 
-def measured(service: Service, store: int, seconds: float, rate: float = 0.0) -> Figures:
+def measured(
+    service: Service, store: int, journeys: int, *, clients: int = CLIENTS, rate: float = 0.0
+) -> Figures:
     """One run of the clients against the service."""
     run = f"{service.name}-{uuid4().hex[:6]}"
-    order = Order(
-        service.port, PATHS[service.name], service.token, CLIENTS, seconds, run, rate=rate
-    )
+    path = PATHS[service.name]
+    order = Order(service.port, path, service.token, clients, journeys, run, rate=rate)
     before = cpu_seconds(service.process.pid), tree_seconds(store)
     answer = subprocess.run(
         [sys.executable, "-m", "bench.load"],
@@ -138,7 +140,7 @@ def median(of: list[Figures]) -> Figures:
 def main() -> None:
     """Measure in turns, print the table; exit 1 when the ratio is below what we promise."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--seconds", type=float, default=SECONDS)
+    parser.add_argument("--journeys", type=int, default=JOURNEYS)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--only", choices=tuple(PATHS))
     parser.add_argument("--rate", type=float, default=RATE)
@@ -155,13 +157,13 @@ def main() -> None:
                 for name in names:
                     with serving(name, data, postgres.conninfo) as service:
                         keeper = postgres.keeper
-                        measured(service, keeper, 1.0)
+                        measured(service, keeper, 1, clients=CLIENTS // 4)
                         if number == 0:
                             continue
-                        closed[name].append(measured(service, keeper, asked.seconds))
+                        closed[name].append(measured(service, keeper, asked.journeys))
                         if asked.rate:
                             opened[name].append(
-                                measured(service, keeper, asked.seconds, asked.rate)
+                                measured(service, keeper, asked.journeys, rate=asked.rate)
                             )
     report(closed, opened, asked.rate)
     if asked.json:
