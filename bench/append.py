@@ -141,8 +141,10 @@ def library_recorder(conninfo: str) -> PostgresApplicationRecorder:
 def main() -> None:
     """Measure in turns, print the rates and the ratio; exit 1 when it is below what we promise."""
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else SECONDS
-    folder = tempfile.mkdtemp(prefix="cairn-bench-")
-    with EmbeddedPostgres(Path(folder)) as postgres:
+    with (
+        tempfile.TemporaryDirectory(prefix="cairn-bench-") as folder,
+        EmbeddedPostgres(Path(folder)) as postgres,
+    ):
         migrate(postgres.conninfo)
         recorder = library_recorder(postgres.conninfo)
         pool = open_pool(postgres.conninfo)
