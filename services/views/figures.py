@@ -106,10 +106,14 @@ def toxicity(trial: Trial, on: When) -> dict[str, Any]:
 
 
 def latest_protocol(trial: Trial) -> Protocol:
-    """The version that was activated last anywhere, else the one that registered the study."""
+    """The version that was activated last anywhere, else the one that registered the study.
+
+    As of the event that registers it there is none yet, and so no rule.
+    """
     if trial.activated:
         return trial.protocols[trial.activated[-1].body.protocol]
-    return next(iter(trial.protocols.values()))
+    none = Protocol(study=trial.study, version="none", title="No protocol is published.")
+    return next(iter(trial.protocols.values()), none)
 
 
 def funnel_of(rows: Iterable[Row]) -> Iterator[Funnel]:
