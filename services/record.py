@@ -266,21 +266,25 @@ class Recording:
     async def _states(
         self, study: str, groups: Sequence[Group], *, fresh: bool
     ) -> tuple[Trial, dict[str, Participant], bool]:
-        """The study and the participants, and whether they were read just now."""
+        """The study and the participants, and whether all were read just now.
+
+        What is not in memory is read in any case; the rest only when it must be the newest.
+        """
 
         def load() -> tuple[Trial, dict[str, Participant], bool]:
-            trial = self.hot.trial(study, fresh=read)
+            trial = self.hot.trial(study, fresh=fresh)
             return (
                 trial,
                 {
-                    group.participant: self.hot.participant(study, group.participant, fresh=read)
+                    group.participant: self.hot.participant(study, group.participant, fresh=fresh)
                     for group in groups
                 },
-                read,
+                fresh,
             )
 
-        read = fresh or not self.hot.holds(study, [group.participant for group in groups])
-        return await asyncio.to_thread(load) if read else load()
+        if fresh or not self.hot.holds(study, [group.participant for group in groups]):
+            return await asyncio.to_thread(load)
+        return load()
 
     async def _judged(
         self,

@@ -1,5 +1,6 @@
 """Answering HTTP from this process, until a signal ends it in order."""
 
+import gc
 import socket
 from collections.abc import Callable
 
@@ -9,6 +10,8 @@ from starlette.types import ASGIApp
 GRACE_SECONDS = 5
 """How long open requests may last once the end is asked for."""
 KEEP_ALIVE_SECONDS = 75
+GARBAGE_ALLOCATIONS = 20_000
+"""Objects made between two looks for garbage. States are trees, freed without any look."""
 
 
 def serve(app: ASGIApp, listening: socket.socket, ready: Callable[[], None]) -> None:
@@ -37,4 +40,8 @@ class _Server(uvicorn.Server):
         """Begin to answer."""
         await super().startup(sockets)
         if self.started:
+            # What was loaded to serve stays: no look for garbage needs to go through it again.
+            gc.collect()
+            gc.freeze()
+            gc.set_threshold(GARBAGE_ALLOCATIONS)
             self._ready()
