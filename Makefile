@@ -5,7 +5,7 @@
 #   make check       format, lint, types, import contracts, then the test suite
 #   make install     the environment in .venv, and `cairn` in it
 #   make containers  the image, compose and another PostgreSQL: needs a Docker engine
-#   make bench       the append rate, beside that of the event store library's own recorder
+#   make bench       appends beside the event store library, posts beside a service without Cairn
 #   make docs        write the generated reference pages anew
 #   make lock        write the lock files anew from pyproject.toml
 #   make clean       remove what this file made; data in .cairn stays
@@ -51,6 +51,7 @@ containers: develop
 
 bench: develop
 	$(BIN)/python -m bench.append
+	$(BIN)/python -m bench.http
 
 install: $(VENV)/installed
 develop: $(VENV)/developed

@@ -2,7 +2,7 @@
 
 Both on the same embedded PostgreSQL with everything durable, one worker process each, in turns, so
 that the machine's mood falls on both; the clients run in a process of their own. Usage:
-`python -m bench.http [--journeys 2] [--rounds 3] [--only cairn|peer] [--rate 300] [--json file]`.
+`python -m bench.http [--journeys 2] [--rounds 3] [--only cairn|peer] [--rate 150] [--json file]`.
 """
 
 import argparse
@@ -28,7 +28,7 @@ CLIENTS = 64
 ROUNDS = 3
 JOURNEYS = 2
 """Whole journeys of every client in one measurement: twenty events each."""
-RATE = 300.0
+RATE = 150.0
 """Requests per second of the open loop: what the service without Cairn can still answer."""
 RATIO_MIN = 6.0
 READY_SECONDS_MAX = 60
