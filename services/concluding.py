@@ -27,6 +27,9 @@ views may be behind, or another worker was faster."""
 
 LOOKED_AT_MAX = 100_000
 
+_A_MOMENT = 0.001
+"""Seconds."""
+
 
 class Concluding:
     """Concludes what time brings, study by study."""
@@ -52,6 +55,17 @@ class Concluding:
         on = self._clock()
         studies = self._recording.ledger.studies()
         return sum(asyncio.run(self.conclude_due(study, on)) for study in studies) > 0
+
+    def pause(self, longest: float) -> float:
+        """Seconds until the next reporting limit passes, at most `longest`. StoreAway."""
+        on = self._clock()
+        for study in self._recording.ledger.studies():
+            with self._tables.reading(study, ["safety"]) as reading:
+                ((limit,),) = reading.tuples("safety", "next_limit", on=on)
+            if limit is not None:
+                # The limit itself is still in time: look the moment after it.
+                longest = min(longest, (limit - on).total_seconds() + _A_MOMENT)
+        return longest
 
     async def conclude_due(self, study: str, on: datetime) -> int:
         """Record what time has brought by a moment; for how many participants. StoreAway."""
@@ -86,9 +100,7 @@ class Concluding:
                 seen.add(name)
         seen.update(row[0] for row in self._rows(study, "safety", "breaching", on))
         now = time.monotonic()
-        yield from sorted(
-            name for name in seen if self._looked_at.get((study, name), 0.0) <= now
-        )
+        yield from sorted(name for name in seen if self._looked_at.get((study, name), 0.0) <= now)
 
     def _rows(
         self, study: str, view: str, statement: str, on: datetime

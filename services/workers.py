@@ -18,14 +18,16 @@ from services.bootstrap import Cairn
 BACKOFF_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
 STOP_SECONDS_MAX = 20.0
 CLOCK_SECONDS = 15.0
-"""How often the clock worker looks for windows that closed and limits that passed."""
+"""How often the clock worker looks for windows that closed; at a reporting limit it is there."""
 
 
 class Loop:
     """Calls `step` in a thread of its own until halted: at once again while it answers that there
-    is more to do, else after `pause` seconds, and after a failure later each time."""
+    is more to do, else after `pause()` seconds, and after a failure later each time."""
 
-    def __init__(self, name: str, step: Callable[[], bool], pause: float) -> None:
+    def __init__(
+        self, name: str, step: Callable[[], bool], pause: Callable[[], float] = lambda: 0.0
+    ) -> None:
         self.name = name
         self._step = step
         self._pause = pause
@@ -48,14 +50,14 @@ class Loop:
         failures = 0
         while not self._halted.is_set():
             try:
-                more = self._step()
+                pause = 0.0 if self._step() else self._pause()
             except (StoreAway, psycopg.OperationalError) as error:
                 logs.warned("store-away", loop=self.name, kind=type(error).__name__)
             except Exception as error:  # noqa: BLE001 - one defect must not end the loop for good
                 logs.defect(error)
             else:
                 failures = 0
-                self._halted.wait(0 if more else self._pause)
+                self._halted.wait(pause)
                 continue
             failures += 1
             self._halted.wait(BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS)) - 1])
@@ -67,8 +69,9 @@ class Workers:
     def __init__(self, cairn: Cairn) -> None:
         self._cairn = cairn
         self._over = threading.Event()
-        self._projector = Loop("projector", self._project, 0)
-        self._clock = Loop("clock", cairn.concluding.step, CLOCK_SECONDS)
+        self._projector = Loop("projector", self._project)
+        concluding = cairn.concluding
+        self._clock = Loop("clock", concluding.step, lambda: concluding.pause(CLOCK_SECONDS))
 
     def __enter__(self) -> Self:
         self._projector.start()

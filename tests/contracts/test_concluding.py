@@ -3,6 +3,8 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from projections.catalogue import VIEWS
 from services.concluding import Concluding
 from tests import specs
@@ -39,6 +41,22 @@ def test_the_clock_worker_concludes_what_time_brings_and_then_nothing(study: Wat
         assert asyncio.run(concluding(study).conclude_due(STUDY, moment)) == 0
     for view in VIEWS:
         assert study.projector.digest(STUDY, view.name) == study.folded(view)
+
+
+def test_the_clock_worker_is_there_when_a_limit_passes(study: Watched) -> None:
+    aware = datetime(2026, 12, 9, 15, tzinfo=UTC)
+    study.clock.now = aware
+    study.post("01-001", *specs.treated, SERIOUS, historical=True)
+    study.projector.catch_up(STUDY)
+    worker = concluding(study)
+    limit = aware + timedelta(hours=24)
+    for before, pause in ((3_600, 15.0), (10, 10.001), (0, 0.001)):
+        study.clock.now = limit - timedelta(seconds=before)
+        assert worker.pause(15.0) == pytest.approx(pause)
+    study.clock.now = limit + timedelta(seconds=worker.pause(15.0))
+    assert asyncio.run(worker.conclude_due(STUDY, study.clock.now)) == 1
+    study.projector.catch_up(STUDY)
+    assert worker.pause(15.0) == 15.0
 
 
 def test_several_clock_workers_conclude_everything_once(study: Watched) -> None:

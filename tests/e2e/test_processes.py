@@ -115,7 +115,7 @@ def test_a_loop_goes_on_after_whatever_goes_wrong() -> None:
             return False
         return True
 
-    loop = Loop("test", step, 3_600)
+    loop = Loop("test", step, lambda: 3_600.0)
     loop.start()
     assert done.wait(SECONDS_MAX)
     loop.halt()
