@@ -402,7 +402,9 @@ class _Planning:
             dates = dates_of(plan, anchor, None)
             if dates.earliest is not None and dates.latest is not None:
                 return dates.earliest, dates.latest
-        return None
+        booked = self._bookings(plan.code)
+        day = booked[-1].made.body.at.civil(self.zone)[0] if booked else None
+        return None if day is None else (day, day)
 
 
 _UNPLANNED_NAMES = {UNSCHEDULED: "Unscheduled visit"}

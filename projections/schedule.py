@@ -137,10 +137,10 @@ def calendar_entry(row: Row) -> dict[str, Any] | None:
     first, last = item["earliest"], item["latest"]
     settled = row.columns["settled"] or ("missed" if row.columns["lapsed"] else None)
     off = settled in ("missed", "not-expected")
-    if first is None and item["once"] is not None:
-        (first, last), off = item["once"], True
     if first is None and row.columns["work_day"] != NO_DAY:
         first = last = _text(_date(row, "work_day"))
+    if first is None and item["once"] is not None:
+        (first, last), off = item["once"], True
     if first is None or item["changed"] is None:
         return None
     return {

@@ -14,6 +14,8 @@ import orjson
 from domain.kernel import Conclusion, Noted, Recorded
 from domain.participant import Participant, evolve
 from domain.participant import replay as folded
+from domain.planned import PlannedVisit
+from domain.schedule import schedule
 from domain.stage import stage
 from domain.trial.study import Trial
 from infra.ledger.types import Stored
@@ -125,6 +127,7 @@ def state_of(trial: Trial, participant: Participant, at: Recorded) -> Document:
         "site": participant.site,
         "protocol": trial.version_for(participant),
         "consent": participant.consent.status,
+        "calendar": {one.subject: _planned(one) for one in schedule(trial, participant)},
         "facts": {
             chapter: found
             for chapter in CHAPTERS
@@ -134,6 +137,16 @@ def state_of(trial: Trial, participant: Participant, at: Recorded) -> Document:
             "/".join(part for part in key if part): _concluded(one)
             for key, one in sorted(participant.concluded.items())
         },
+    }
+
+
+def _planned(one: PlannedVisit) -> Document:
+    """A visit of the calendar: its window, what became of it, and why; no state of the moment."""
+    days = {"earliest": one.earliest, "target": one.target, "latest": one.latest}
+    return {
+        **{name: day.isoformat() for name, day in days.items() if day is not None},
+        **({"completed_on": one.completed_on} if one.held is not None else {}),
+        "why": one.why,
     }
 
 

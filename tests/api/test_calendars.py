@@ -101,6 +101,16 @@ async def test_what_is_off_is_cancelled_and_never_left_out(trial: Trial) -> None
     assert {one.status for name, one in last.events.items() if "/V0" not in name} == {"CANCELLED"}
 
 
+async def test_a_site_that_a_participant_left_is_told_so(trial: Trial) -> None:
+    before = await shown(trial, "?site=01")
+    await trial.post("01-004", event("transferred", "2026-11-21", site="02"))
+    old, new, whole = [await shown(trial, asked) for asked in ("?site=01", "?site=02", "")]
+    assert old.events.keys() == before.events.keys()
+    assert {one.status for one in old.events.values()} == {"CANCELLED"}
+    assert new.events[uid("V6")].status == whole.events[uid("V6")].status == "CONFIRMED"
+    assert old.events[uid("V6")].sequence > before.events[uid("V6")].sequence
+
+
 async def test_two_attempts_at_screening_keep_their_names(trial: Trial) -> None:
     await trial.post("01-004", event("visit-completed", "2026-10-05", visit="V0", mode="in-person"))
     before = await shown(trial)

@@ -1,19 +1,24 @@
 """What imports are tested on: everything in memory, and the pilot study where its data are."""
 
+import asyncio
+import csv
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from domain.kernel import Actor
 from infra.documents import MemoryDocuments
 from infra.ledger.memory import MemoryLedger
 from infra.vault.keyring import KeyRing, MemoryKeyStore
-from services.publishing import Publishing
-from services.record import Recording
+from services.imports.sdtm.run import SdtmImport, Summary, survey
+from services.publishing import Publishing, draft
+from services.record import Recording, Terms
 from services.state import HotState
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
+STUDY = "CDISCPILOT01"
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 
 
@@ -46,3 +51,30 @@ def data() -> Path:
     if not (DATA / "cdisc-pilot" / "dm.csv").exists():
         pytest.skip("the CDISC pilot study is not in ../shared/data")
     return DATA
+
+
+def rows(data: Path, domain: str) -> list[dict[str, str]]:
+    with (data / "cdisc-pilot" / f"{domain}.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def prepared(data: Path) -> Store:
+    """A store with the study's own protocol, as USDM has it."""
+    store = Store()
+    file = data / "usdm" / "CDISC_Pilot_Study.json"
+    read = draft(file.read_bytes(), "application/json", study=STUDY)
+    terms = Terms(Actor(id="t", role="data-manager"), "urn:t")
+    asyncio.run(store.publishing.publish_protocol(read, terms))
+    return store
+
+
+def imported(store: Store, folder: Path) -> Summary:
+    run = SdtmImport(store.recording, STUDY, None).run(survey(folder), lambda _rows: None)
+    return asyncio.run(run)
+
+
+@pytest.fixture(scope="session")
+def pilot(data: Path) -> tuple[Store, Summary]:
+    """The pilot study, imported once."""
+    store = prepared(data)
+    return store, imported(store, data / "cdisc-pilot")

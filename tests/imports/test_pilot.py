@@ -1,56 +1,24 @@
 """The CDISC pilot study: 306 real participants become journeys, counted against the CSV itself."""
 
 import asyncio
-import csv
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from domain.kernel import Actor
 from domain.participant import Participant
 from domain.stage import stage
-from services.imports.sdtm.run import SdtmImport, Summary, survey
-from services.publishing import draft
-from services.record import Terms
-from tests.imports.conftest import NOW, Store
+from services.imports.sdtm.run import SdtmImport, survey
+from tests.imports.conftest import NOW, STUDY, Store, imported, prepared, rows
 
-STUDY = "CDISCPILOT01"
 AFTER_DEATH = ("SV", "01-710-1083", "SV:01-710-1083:4", "after-death")
 """One visit of the data is dated after the participant's death: it is rejected, and said so."""
-
-
-def rows(data: Path, domain: str) -> list[dict[str, str]]:
-    with (data / "cdisc-pilot" / f"{domain}.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def prepared(data: Path) -> Store:
-    """A store with the study's own protocol, as USDM has it."""
-    store = Store()
-    file = data / "usdm" / "CDISC_Pilot_Study.json"
-    read = draft(file.read_bytes(), "application/json", study=STUDY)
-    terms = Terms(Actor(id="t", role="data-manager"), "urn:t")
-    asyncio.run(store.publishing.publish_protocol(read, terms))
-    return store
-
-
-def imported(store: Store, folder: Path) -> Summary:
-    run = SdtmImport(store.recording, STUDY, None).run(survey(folder), lambda _rows: None)
-    return asyncio.run(run)
 
 
 def participants(store: Store) -> dict[str, Participant]:
     names = store.ledger.participants(STUDY)
     return {name: store.hot.participant(STUDY, name) for name in names}
-
-
-@pytest.fixture(scope="module")
-def pilot(data: Path) -> tuple[Store, Summary]:
-    """The pilot study, imported once."""
-    store = prepared(data)
-    return store, imported(store, data / "cdisc-pilot")
 
 
 def test_every_participant_is_there_at_their_site(pilot, data):
