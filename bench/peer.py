@@ -68,3 +68,14 @@ def create_app(settings: dict[str, str]) -> FastAPI:
         return {"participant": participant, "version": version}
 
     return app
+
+
+def create_bare_app() -> FastAPI:
+    """A route that reads a body and answers: the framework and the sockets alone."""
+    app = FastAPI()
+
+    @app.post("/participants/{participant}/events", status_code=201)
+    async def post(participant: str, posted: Posted) -> dict[str, Any]:
+        return {"participant": participant, "version": len(posted.data)}
+
+    return app

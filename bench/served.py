@@ -1,5 +1,6 @@
-"""The processes that are measured: `python -m bench.served cairn|peer <data folder> <conninfo>`.
+"""The processes that are measured: `python -m bench.served <which> <data folder> <conninfo>`.
 
+`cairn` is the API alone, `up` has the workers too, `peer` and `bare` are without Cairn.
 Prints its port, and for Cairn a token, as one JSON line; serves until it is told to end.
 """
 
@@ -91,9 +92,19 @@ def peer(conninfo: str) -> None:
         serve(create_app(settings), on, partial(said, on.getsockname()[1]))
 
 
+def bare() -> None:
+    """A route that does nothing."""
+    from bench.peer import create_bare_app
+
+    with closing(listening()) as on:
+        serve(create_bare_app(), on, partial(said, on.getsockname()[1]))
+
+
 if __name__ == "__main__":
     which, folder, where = sys.argv[1:4]
-    if which == "peer":
+    if which == "bare":
+        bare()
+    elif which == "peer":
         peer(where)
     else:
         cairn(Path(folder), where, workers=which == "up")
