@@ -173,12 +173,22 @@ def test_the_worklist_says_what_waits_and_the_oldest_first(cohort: Watched) -> N
     assert ("today", "V6") in found
     assert ("clock-breached", "site-to-sponsor") in found
     assert ("re-consent", None) in found
-    assert [one["due"][:10] for one in page.items] == sorted(
-        one["due"][:10] for one in page.items
-    )
+    assert [one["due"][:10] for one in page.items] == sorted(one["due"][:10] for one in page.items)
     closing = listed(cohort, "worklist", on=When.parse("2026-12-22")).items
     assert ("closing", "V5") in [(one["task"], one.get("visit")) for one in closing]
     assert listed(cohort, "worklist", on=When.parse("2026-12-21"), site="02").items == []
+
+
+def test_an_eligibility_that_ends_within_a_week_waits_for_somebody(study: Watched) -> None:
+    study.clock.now = datetime(2026, 12, 1, 16, tzinfo=UTC)
+    study.post("01-001", *specs.screening, specs.confirmed, historical=True)
+    study.projector.catch_up(STUDY)
+    tasks = {
+        day: {one["task"] for one in listed(study, "worklist", on=When.parse(day)).items}
+        for day in ("2026-12-06", "2026-12-07", "2026-12-14", "2026-12-15")
+    }
+    expiring = {day for day, found in tasks.items() if "eligibility-expiring" in found}
+    assert expiring == {"2026-12-07", "2026-12-14"}
 
 
 @pytest.mark.parametrize(

@@ -143,6 +143,9 @@ VARIANTS: list[dict[str, Any]] = [
     {"/criteria": [], "/assumptions": {}},
     {"/visits/13/before": 1, "/visits/13/anchor": "screening"},
     {"/dose": {}, "/assumptions": {}},
+    {"/visits/6/repeat": {"every": 10, "times": 2}, "/visits/6/after_previous": 3},
+    {"/procedures/weight/after_results": [{"code": "igra", "interpretation": "indeterminate"}]},
+    {"/procedures/weight/first": True, "/procedures/weight/sexes": ["female"]},
 ]
 
 
