@@ -9,7 +9,7 @@ from domain.clinical.slicc import counted
 from domain.eligibility.facts import Facts, Reading, latest_of, shown
 from domain.eligibility.logic import Result, merged
 from domain.eligibility.observing import Compiled, name_of, unresolved
-from domain.eligibility.picking import SAYS, holds, limits_in_words, within
+from domain.eligibility.picking import SAYS, holds, length_in_words, limits_in_words, within
 from domain.eligibility.rules import Items, Score
 from domain.eligibility.windows import resolver
 
@@ -98,6 +98,7 @@ def score(rule: Score, protocol: "Protocol") -> Compiled:
     name, entry = name_of(protocol, rule.code), protocol.dictionary[rule.code]
     resolve, asked = resolver(rule.within), limits_in_words(rule)
     nothing = weighed(entry.items, {})
+    over = f" (items over {length_in_words(rule.items_over)})" if rule.items_over else ""
 
     def evaluate(facts: Facts) -> Result:
         readings = facts.readings(rule.code)
@@ -112,7 +113,8 @@ def score(rule: Score, protocol: "Protocol") -> Compiled:
             truth,
             merged((*(one.evidence for one in last), window.evidence)),
             lambda: (
-                f"{name}: {_count_in_words(points)} points on {_days(last)}, {SAYS[truth]} {asked}"
+                f"{name}: {_count_in_words(points)} points on {_days(last)}{over}, "
+                f"{SAYS[truth]} {asked}"
             ),
             (rule.code,),
             (rule.code,),

@@ -147,6 +147,11 @@ class Filter:
             needs.append(course.need("route"))
         return min(by_indication, by_route), tuple(needs)
 
+    def once_meant(self, course: Course) -> bool:
+        """Whether an earlier record was of a class that counts: a change that takes a medicine
+        out of what counts bears on the result as well."""
+        return any(self._classes.intersection(noted.body.classes) for noted in course.records[:-1])
+
     def is_local(self, course: Course) -> bool:
         """Whether it would count, had it not been taken by a local route."""
         classes = frozenset(course.body.classes)

@@ -33,6 +33,18 @@ class _Counted(NamedTuple):
     needs: Needs
 
 
+def _changed_away(
+    facts: Facts, filter_: Filter, counted: Sequence[_Counted]
+) -> list[tuple[int, ...]]:
+    """The evidence of courses that do not count by their last record, and may have before."""
+    counts = {one.course.body.medication for one in counted}
+    return [
+        course.evidence
+        for course in courses(facts)
+        if course.body.medication not in counts and filter_.once_meant(course)
+    ]
+
+
 def _counted(facts: Facts, filter_: Filter, span: Span) -> list[_Counted]:
     found = []
     for course in courses(facts):
@@ -64,7 +76,8 @@ def total_days(rule: MedicationDays) -> Compiled:
             days = str(least) if least == most else f"{least} to {most}"
             return f"{name}: {days} days of {span}, {SAYS[truth]} more than {rule.more_than_days}"
 
-        result = _summed(truth, counted, record, window, words)
+        away = _changed_away(facts, filter_, counted)
+        result = _summed(truth, counted, record, window, words, changed_away=away)
         return local_noted(result, facts, filter_) if rule.local_routes else result
 
     return evaluate
@@ -114,13 +127,14 @@ def _summed(
     window: Resolved,
     words: Callable[[], str],
     *,
+    changed_away: Sequence[tuple[int, ...]],
     beside: tuple[int, ...] = (),
     needs: Needs = (),
 ) -> Result:
     """A result on the sum of all courses that count."""
     evidence = [one.course.evidence for one in counted if truth != TRUE or one.matches == TRUE]
     if truth != TRUE:
-        evidence.append(record.evidence)
+        evidence += (record.evidence, *changed_away)
     details = tuple(
         need
         for one in counted
@@ -187,6 +201,7 @@ def daily_dose(rule: DailyDose, protocol: "Protocol") -> Compiled:
             record,
             window,
             lambda: _dose_in_words(name, dose, _shown(weight, unit), rule, truth),
+            changed_away=_changed_away(facts, filter_, counted),
             beside=weighed_by if counted else (),
             needs=_asked_for(rule, counted, weight, conversion),
         )

@@ -3,14 +3,12 @@
 from typing import TYPE_CHECKING, assert_never
 
 from domain.eligibility import rules
-from domain.eligibility.picking import limits_in_words
+from domain.eligibility.picking import length_in_words, limits_in_words
 from domain.eligibility.rules import Medicines, Window
 from domain.eligibility.windows import ANCHOR_NAMES
 
 if TYPE_CHECKING:
     from domain.trial.protocol import Protocol
-
-_UNITS = {"Y": "year", "M": "month", "W": "week", "D": "day"}
 
 
 def english(rule: rules.Rule, protocol: "Protocol") -> str:
@@ -87,7 +85,9 @@ class _Words:
             case rules.Items():
                 return f"{self._name(rule.code)}: {_items(rule)}, {when}"
             case rules.Score():
-                return f"{self._name(rule.code)} {limits_in_words(rule)} points, {when}"
+                return (
+                    f"{self._name(rule.code)} {limits_in_words(rule)} points{_over(rule)}, {when}"
+                )
             case rules.Egfr():
                 return self._egfr(rule, when)
             case _:
@@ -107,7 +107,7 @@ class _Words:
             case rules.MedicationTaken():
                 return f"{which} taken {_window(rule.within)}"
             case rules.MedicationHeld():
-                length = _length(rule.at_least)
+                length = length_in_words(rule.at_least)
                 return f"{which} for at least {length} before {ANCHOR_NAMES[rule.anchor]}"
             case rules.MedicationChanged():
                 return f"{which} started, stopped or changed {_window(rule.within)}"
@@ -169,6 +169,12 @@ def _items(rule: rules.Items) -> str:
     return ", ".join(parts)
 
 
+def _over(rule: rules.Score) -> str:
+    if rule.items_over is None:
+        return ""
+    return f" for what was present in the {length_in_words(rule.items_over)} up to its day"
+
+
 def _which(rule: Medicines) -> str:
     parts = [" or ".join(rule.classes)]
     if rule.not_classes:
@@ -212,9 +218,4 @@ def _window(window: Window) -> str:
         return f"at any time {until}"
     if int(window.back[1:-1]) == 0:
         return f"on {anchor}" if window.until == "anchor" else f"from {anchor} {until}"
-    return f"from {_length(window.back)} before {anchor} {until}"
-
-
-def _length(length: str) -> str:
-    count, unit = int(length[1:-1]), _UNITS[length[-1]]
-    return f"{count} {unit}" + ("" if count == 1 else "s")
+    return f"from {length_in_words(window.back)} before {anchor} {until}"

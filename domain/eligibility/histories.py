@@ -23,11 +23,12 @@ _KEY = "histories"
 class Item:
     """One item of the history: its records, the last of which stands."""
 
-    __slots__ = ("body", "ended", "evidence", "started", "told")
+    __slots__ = ("before", "body", "ended", "evidence", "started", "told")
 
     def __init__(self, records: "Sequence[Noted[HistoryRecorded]]", facts: Facts) -> None:
         last = records[-1]
         self.body = last.body
+        self.before = tuple(noted.body for noted in records[:-1])
         self.evidence = cited(last)
         self.told: date = last.when.civil(facts.zone)[1]
         """The last day on which the record was true."""
@@ -81,10 +82,15 @@ def history(rule: History) -> Compiled:
         window, record = resolve(facts), completeness(facts, rule.complete_when)
         span = window.span
         if span is None:
-            known = any(_is_meant(item, rule) for item in items_of(facts))
+            known = any(_is_meant(item.body, rule) for item in items_of(facts))
             return unresolved(nothing, window, () if known else record.needs, record.needs)
-        judged = [_judged(item, rule, span) for item in items_of(facts) if _is_meant(item, rule)]
-        return exists(judged, record, window, nothing)
+        judged, changed_away = [], []
+        for item in items_of(facts):
+            if _is_meant(item.body, rule):
+                judged.append(_judged(item, rule, span))
+            elif any(_is_meant(body, rule) for body in item.before):
+                changed_away.append(item.evidence)
+        return exists(judged, record, window, nothing, changed_away)
 
     return evaluate
 
@@ -93,8 +99,7 @@ def _at_any_time(_facts: Facts) -> Resolved:
     return Resolved(Span(None, None))
 
 
-def _is_meant(item: Item, rule: History) -> bool:
-    body = item.body
+def _is_meant(body: "HistoryRecorded", rule: History) -> bool:
     if rule.categories and body.category not in rule.categories:
         return False
     if rule.codes and body.code not in rule.codes:

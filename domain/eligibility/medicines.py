@@ -60,14 +60,21 @@ def completeness(facts: Facts, complete_when: str | None) -> Completeness:
 
 
 def exists(
-    judged: Sequence[Judged], record: Completeness, window: Resolved, nothing: str
+    judged: Sequence[Judged],
+    record: Completeness,
+    window: Resolved,
+    nothing: str,
+    changed_away: Sequence[tuple[int, ...]] = (),
 ) -> Result:
-    """Whether any of them fits: known as soon as one does, denied only by a complete record."""
+    """Whether any of them fits: known as soon as one does, denied only by a complete record.
+
+    `changed_away` is the evidence of what was of the kind once, and by a later record is not.
+    """
     truth = max((one.truth for one in judged), default=FALSE)
     deciding = [one for one in judged if one.truth == truth]
     evidence = [one.evidence for one in deciding]
     if truth != TRUE:
-        evidence.append(record.evidence)
+        evidence += (record.evidence, *changed_away)
     if truth == FALSE and not record.complete:
         truth = UNKNOWN
     open_needs = tuple(need for one in judged if one.truth == UNKNOWN for need in one.needs)
@@ -99,16 +106,18 @@ def _existential(rule: Medicines, resolve: Resolver, judge: Judge, nothing: str)
         if span is None:
             known = any(filter_.matches(course)[0] != FALSE for course in courses(facts))
             return unresolved(nothing, window, () if known else record.needs, record.needs)
-        judged = []
+        judged, changed_away = [], []
         for course in courses(facts):
             matches, needs = filter_.matches(course)
             if matches == FALSE:
+                if filter_.once_meant(course):
+                    changed_away.append(course.evidence)
                 continue
             truth, words, more, _ = judge(course, span)
             if truth == UNKNOWN:
                 needs = (*needs, *more)
             judged.append(Judged(min(matches, truth), words, needs, course.evidence))
-        result = exists(judged, record, window, nothing)
+        result = exists(judged, record, window, nothing, changed_away)
         return local_noted(result, facts, filter_) if rule.local_routes else result
 
     return evaluate

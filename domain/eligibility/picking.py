@@ -10,6 +10,8 @@ from domain.eligibility.rules import Limits, Pick
 Test = Callable[[Reading], Truth]
 """What is asked of each result."""
 
+_UNITS = {"Y": "year", "M": "month", "W": "week", "D": "day"}
+
 SAYS = {TRUE: "is", FALSE: "is not", UNKNOWN: "may or may not be"}
 """How a comparison is put into words."""
 
@@ -123,6 +125,12 @@ def close(limits: Limits, number: Interval, near: Decimal | None) -> bool:
         return False
     given = (limits.at_least, limits.more_than, limits.at_most, limits.less_than)
     return any(limit - near <= number.low < limit + near for limit in given if limit is not None)
+
+
+def length_in_words(length: str) -> str:
+    """A length of time in words: `P6M` is 6 months."""
+    count, unit = int(length[1:-1]), _UNITS[length[-1]]
+    return f"{count} {unit}" + ("" if count == 1 else "s")
 
 
 def limits_in_words(limits: Limits) -> str:

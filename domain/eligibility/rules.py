@@ -232,13 +232,18 @@ class Items(Strict):
 class Score(Limits):
     """The sum of the weights of a code's items that are present, against limits.
 
-    `{rule: score, code: sledai-2k, at_least: 6, within: {anchor: screening, back: P30D}}`
+    `{rule: score, code: sledai-2k, at_least: 6, items_over: P30D, within: {anchor: screening,
+    back: P0D, until: before-day-0}}`
 
     Unknown items count from nothing to their full weight.
     """
 
     rule: Literal["score"]
     code: Code
+    items_over: Length | None = None
+    """The time up to its day over which a score counts what was present: what is asked of whoever
+    fills in the items, who alone can know it. Results are not added up over it: an item says when
+    the score was taken, not when it was last present."""
     within: Window
 
 

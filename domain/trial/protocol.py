@@ -47,7 +47,6 @@ class Settings(Strict):
     screening_attempts_max: Count = 2
     contact_attempts_min: Days = 3
     age_leap_rule: Literal["march-1", "february-28"] = "march-1"
-    sledai_window_days: Days = 30
     ctcae_version: str | None = None
     meddra_version: str | None = None
     reconsent: bool = False

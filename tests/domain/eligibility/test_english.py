@@ -15,6 +15,9 @@ from infra.protocol_files import read
 from tests.domain.eligibility.small import AT_SCREENING, RULES, SMALL, haemoglobin, leaves
 from tests.specs import lk_23_01
 
+SIGNS = {"rule": "score", "code": "signs", "at_least": 2, "within": AT_SCREENING}
+WHEN = "from 14 days before the screening visit to the day before day 0"
+
 
 @pytest.mark.parametrize(
     "rule",
@@ -58,6 +61,10 @@ WITHIN = "from 14 days before the screening visit to the day before day 0"
         (
             {"rule": "at-least", "count": 2, "of": leaves()[:2]},
             f"at least 2 of: ({FIT}); (attested: The participant is willing)",
+        ),
+        (
+            {**SIGNS, "items_over": "P30D"},
+            f"Signs at least 2 points for what was present in the 30 days up to its day, {WHEN}",
         ),
         (
             {

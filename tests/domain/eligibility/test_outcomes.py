@@ -15,12 +15,14 @@ from tests.domain.eligibility.charts import (
     dosed,
     eligible,
     fact,
+    history,
     lab,
     medicines_taken,
     outcome,
     person,
     said,
     screened,
+    steroid,
     took,
     verdict,
     without,
@@ -114,7 +116,7 @@ def test_windows_anchors_and_versions_are_told() -> None:
     I1  | 41 completed years on 2026-11-23: is at least 18 and at most 75 | an age
     I2  | 4 of 11 items, is at least 4 | a count
     I5  | covers 2026-08-31 to 2026-11-23 | a course
-    I6  | 8 points on 2026-11-23, is at least 6 | a score
+    I6  | 8 points on 2026-11-23 (items over 30 days), is at least 6 | a score
     I7  | consent form 1.0 was signed on 2026-11-20 | a signature
     E1  | 0 days of 2026-08-31 to 2026-11-22, is not more than 14 | a sum of days
     E3  | 5 mg of prednisone on the highest day at 64 kg, is not more than 0.5 mg/kg | a dose
@@ -232,3 +234,25 @@ def test_outcomes_are_told_without_the_clock(one: Outcome) -> None:
     again = outcome(one.criterion, eligible)
     assert again == one
     assert again.explanation == one.explanation
+
+
+TOOK = steroid("27.5", "2026-01", record="P", indication="asthma")
+PLANNED = history("major-surgery", "hip replacement", planned=True, started_on="2026-12-20")
+
+
+@pytest.mark.parametrize(
+    ("criterion", "first", "change"),
+    [
+        ("E1", TOOK, {"route": "topical"}),
+        ("E1", TOOK, {"indication": "SLE"}),
+        ("E1", TOOK, {"ended_on": "2026-02"}),
+        ("E9", PLANNED, {"category": "other"}),
+    ],
+)
+def test_what_by_a_later_record_does_not_count_any_more_is_cited(
+    criterion: str, first: Fact, change: dict[str, str]
+) -> None:
+    then = replace(first, at="2026-11-24", data={**first.data, **change})
+    before, after = outcome(criterion, eligible, first), outcome(criterion, eligible, first, then)
+    assert (before.outcome, after.outcome) == ("failed", "passed")
+    assert len(eligible) + 2 in after.evidence

@@ -92,7 +92,7 @@ ASSUMED = [
     "/toxicity",
     "/stagger",
     "/settings/sponsor_timezone",
-    "/settings/sledai_window_days",
+    "/criteria/I6/rule/items_over",
     "/steroid_table",
     "/visits/V2/day",
     "/visits/V3/day",
