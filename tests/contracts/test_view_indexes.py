@@ -1,6 +1,6 @@
 """Reads of large studies answer from an index."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -45,6 +45,8 @@ READS: list[tuple[str, str, dict[str, Any], str]] = [
         {"on": date(2026, 3, 1), "before": date(2026, 3, 15)},
         "schedule_2_due",
     ),
+    ("calendar", "page", {"site": "01"}, "calendar_1_site"),
+    ("calendar", "page", {"after": "P-05000"}, "calendar_1_pkey"),
     ("schedule", "lapsing", {"on": date(2026, 1, 2)}, "schedule_2_late"),
     ("eligibility", "missing", {"after": "P-00500"}, "eligibility_2_awaited"),
     ("eligibility", "missing", {"site": "07"}, "eligibility_2_awaited_site"),
@@ -90,7 +92,45 @@ def test_a_read_of_a_large_study_uses_its_index(
     assert "Seq Scan" not in text, text
 
 
+def test_a_large_study_is_read_page_by_page_each_visit_once(study: Watched) -> None:
+    study.projector.catch_up(STUDY)
+    with study.pool.connection() as connection:
+        connection.execute(FILL["schedule"])
+    first, last = date(2026, 3, 1), date(2026, 3, 14)
+    asked: dict[str, Any] = {
+        "first": first,
+        "last": last,
+        "site": None,
+        "participant": None,
+        "status": None,
+        "on": first,
+        "limit": 500,
+        "after_day": date.min,
+        "after": "",
+        "after_key": "",
+    }
+    found = []
+    with study.tables.reading(STUDY, ["schedule"]) as reading:
+        while page := reading.rows("schedule", "page", **asked):
+            found += [(row.columns["day"], row.participant, row.key) for row in page]
+            day, participant, key = found[-1]
+            asked |= {"after_day": day, "after": participant, "after_key": key}
+    assert found == sorted(set(found))
+    days = [
+        date(2026, 1, 1) + timedelta((p * 7 + v * 14) % 365)
+        for p in range(1, 10_001)
+        for v in range(12)
+    ]
+    assert len(found) == sum(first <= day <= last for day in days) > 4_000
+
+
 FILL = {
+    "calendar": f"""
+        INSERT INTO views.calendar_1
+        SELECT '{STUDY}', 1, 'P-' || lpad(p::text, 5, '0'), 'V' || v, lpad((p % 20)::text, 2, '0'),
+            true, '{{}}'
+        FROM generate_series(1, 10000) AS p, generate_series(0, 11) AS v
+    """,
     "schedule": f"""
         INSERT INTO views.schedule_2
         SELECT '{STUDY}', 1, 'P-' || lpad(p::text, 5, '0'), 'V' || v, lpad((p % 20)::text, 2, '0'),
