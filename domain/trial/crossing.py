@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -60,9 +60,20 @@ def slot_of(trial: Trial, participant: "Participant", now: datetime) -> SlotTake
         enrolled=enrolled is not None,
         authorised_on=_day(authorised, zone),
         dosed_on=_day(dosed, zone),
+        left_on=_left(trial, participant, zone),
         toxicities=slot_toxicities(trial, participant, now),
         evidence=cited(enrolled, authorised, dosed),
     )
+
+
+def _left(trial: Trial, participant: "Participant", zone: ZoneInfo) -> When | None:
+    """The day on which the journey of somebody dosed ended before the window did."""
+    rules, ended = trial.protocol_of(participant).toxicity, participant.ended()
+    if rules is None or ended is None or not participant.treatment.dosed:
+        return None
+    _, last = participant.treatment.dosed[0].when.civil(zone)
+    day = ended.when.civil(zone)[1]
+    return When.on(day) if day < last + timedelta(days=rules.window_days) else None
 
 
 def _day(act: Noted[Any] | None, zone: ZoneInfo) -> When | None:

@@ -89,6 +89,9 @@ class SlotTaken(Conclusion):
     enrolled: bool
     authorised_on: CivilDate | None = None
     dosed_on: CivilDate | None = None
+    left_on: CivilDate | None = None
+    """The day on which the journey ended inside the window in which a toxicity counts: without
+    one the participant is never evaluable."""
     toxicities: Annotated[tuple[SlotToxicity, ...], Field(strict=False)] = ()
 
     def key(self) -> Key:
@@ -97,7 +100,8 @@ class SlotTaken(Conclusion):
 
     def substance(self) -> tuple[object, ...]:
         """All of it: cross-participant rules read nothing else."""
-        return (self.site, self.enrolled, self.authorised_on, self.dosed_on, self.toxicities)
+        days = (self.authorised_on, self.dosed_on, self.left_on)
+        return (self.site, self.enrolled, *days, self.toxicities)
 
     def dose_day(self) -> date | None:
         """The civil day of the dose: given, or else authorised."""

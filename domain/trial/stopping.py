@@ -44,7 +44,7 @@ class Tally:
     evaluable: int
     """Had a dose-limiting toxicity, or finished the window without one."""
     pending: int
-    """Still inside the window: they do not dilute the rate."""
+    """Still inside the window: they do not dilute the rate, nor do those who left inside it."""
     with_dlt: int
     boundary: int | None
     """So many of the evaluable participants with a toxicity stop the study; None: no number."""
@@ -60,7 +60,7 @@ def tally(trial: "Trial", protocol: Protocol, today: date) -> Tally:
     return Tally(
         dosed=len(dosed),
         evaluable=len(evaluable),
-        pending=len(dosed) - len(evaluable),
+        pending=sum(one.status == "pending" for one in followed(trial, protocol, today)),
         with_dlt=len(limiting),
         boundary=limit,
         crossed=limit is not None and len(limiting) >= limit,
@@ -76,7 +76,8 @@ class Followed:
     dosed_on: date
     window_ends: date
     """The last day of the window in which a toxicity counts."""
-    status: Literal["with-dlt", "completed", "pending"]
+    status: Literal["with-dlt", "completed", "pending", "left"]
+    """`left`: the journey ended inside the window without a toxicity; never evaluable."""
     events: tuple[str, ...]
     """Names of the dose-limiting events."""
 
@@ -87,7 +88,8 @@ def followed(trial: "Trial", protocol: Protocol, today: date) -> Iterator[Follow
     window = timedelta(days=protocol.toxicity.window_days if protocol.toxicity else 0)
     for slot in sorted(dosed, key=lambda one: (one.body.dose_day(), one.body.participant)):
         assert slot.body.dosed_on is not None
-        done: Literal["completed", "pending"] = "completed" if slot in evaluable else "pending"
+        done: Literal["completed", "pending", "left"] = "left" if slot.body.left_on else "pending"
+        done = "completed" if slot in evaluable else done
         yield Followed(
             participant=slot.body.participant,
             site=slot.body.site,
@@ -152,7 +154,11 @@ def _counted(
         slot
         for slot in dosed
         if slot in limiting
-        or (slot.body.dosed_on is not None and slot.body.dosed_on.last + window < today)
+        or (
+            slot.body.dosed_on is not None
+            and slot.body.left_on is None
+            and slot.body.dosed_on.last + window < today
+        )
     ]
     return dosed, evaluable, limiting
 

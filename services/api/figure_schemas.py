@@ -47,7 +47,7 @@ _TOXICITY: dict[str, Schema] = {
             **_WHOSE,
             "dosed_on": _DAY,
             "window_ends": _DAY,
-            "status": {"type": "string", "enum": ["with-dlt", "completed", "pending"]},
+            "status": {"type": "string", "enum": ["with-dlt", "completed", "pending", "left"]},
             "events": _TEXTS,
         }
     ),

@@ -85,6 +85,35 @@ def test_who_is_still_inside_the_window_does_not_dilute_the_rate() -> None:
     assert figures(study, "2026-12-20") == (5, 2, 3, 2, 2, True)
 
 
+@pytest.mark.parametrize(
+    ("how", "day", "counted"),
+    [
+        ("discontinued", "2026-12-20", (2, 1, 0)),
+        ("discontinued", "2027-01-03", (2, 1, 0)),
+        ("discontinued", "2027-01-04", (2, 2, 0)),
+        ("died", "2026-12-20", (2, 1, 0)),
+    ],
+)
+def test_who_left_inside_the_window_without_a_toxicity_is_never_evaluable(
+    how: str, day: str, counted: tuple[int, int, int]
+) -> None:
+    study = study_of(2)
+    data = {"on": day} if how == "died" else {"cause": "withdrawal-by-subject"}
+    left = said(how, day, **data)
+    study.post(left, who=name(1))
+    assert figures(study, "2027-02-01")[:3] == counted
+    back = said("retracted", "2027-01-10", position=study.position(left, name(1)))
+    study.post(back, who=name(1))
+    assert figures(study, "2027-02-01")[:3] == (2, 2, 0)
+
+
+def test_who_left_with_a_toxicity_counts() -> None:
+    study = study_of(2)
+    toxic(study, 1)
+    study.post(said("discontinued", "2026-12-20", cause="adverse-event"), who=name(1))
+    assert figures(study, "2026-12-21")[:4] == (2, 1, 1, 1)
+
+
 # --- crossing -------------------------------------------------------------------------------------
 
 
