@@ -1,4 +1,5 @@
-"""How long the criteria take: all 24 of LK-23-01 at once, and what one new fact costs.
+"""How long the criteria take: all 24 of LK-23-01 at once, what one new fact costs, and single
+criteria beside another rule engine where that is installed.
 
 python -m bench.eligibility
 """
@@ -6,6 +7,7 @@ python -m bench.eligibility
 import time
 from collections.abc import Callable
 
+from bench import rules
 from domain.eligibility.evaluate import evaluate, verdict_under
 from domain.participant import Participant
 from tests.domain.eligibility.charts import NEW_YORK, Fact, chart, eligible, lab, then, took
@@ -29,6 +31,7 @@ def main() -> None:
         ("a new medicine", took("X", "other", "2026-11-01", at="2026-11-28")),
     ):
         _print(name, _learning(who, fact, lambda one: evaluate(trial, one)))
+    _beside()
 
 
 def _learning(
@@ -43,6 +46,20 @@ def _learning(
         return told(states[0])
 
     return run
+
+
+def _beside() -> None:
+    """Single criteria by Cairn and by the other engine, round by round in turn."""
+    try:
+        pairs = rules.pairs()
+    except ImportError:
+        print(f"\nnot compared: {rules.NAME} is not installed (pip install -e '.[bench]')")
+        return
+    print(f"\n{'one criterion':28} {'Cairn':>10} {rules.NAME:>12} {'ratio':>7}")
+    for name, ours, theirs in pairs:
+        rounds = [(_round(ours), _round(theirs)) for _ in range(ROUNDS)]
+        cairn, other = (min(times) for times in zip(*rounds, strict=True))
+        print(f"{name:28} {cairn * 1e6:7.1f} us {other * 1e6:9.1f} us {cairn / other:7.2f}")
 
 
 def _print(name: str, run: Callable[[], object]) -> None:

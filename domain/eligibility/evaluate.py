@@ -5,10 +5,10 @@ that anybody can recompute them: the same facts and the same protocol give the s
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 from domain.canonical import canonical
@@ -37,8 +37,7 @@ class Blocked:
     evidence: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What one criterion says."""
 
     criterion: str
@@ -145,7 +144,7 @@ class Last:
 def _moved(outcome: Outcome, place: Callable[[int], int]) -> Outcome:
     if not outcome.evidence or outcome.evidence[-1] < PROVISIONAL:
         return outcome
-    return replace(outcome, evidence=tuple(map(place, outcome.evidence)))
+    return outcome._replace(evidence=tuple(map(place, outcome.evidence)))
 
 
 def moved(
@@ -206,6 +205,7 @@ def outcome_of(prepared: Prepared, facts: Facts, version: str) -> Outcome:
         outcome = "failed" if inclusion else "passed"
     else:
         missing = result.for_true if inclusion else result.for_false
+    words = result.words()
     return Outcome(
         criterion=criterion.id,
         kind=criterion.kind,
@@ -219,7 +219,7 @@ def outcome_of(prepared: Prepared, facts: Facts, version: str) -> Outcome:
         windows=result.windows,
         protocol=version,
         rule_hash=prepared.rule_hash,
-        explanation=". ".join((result.words(), *result.notes)),
+        explanation=". ".join((words, *result.notes)) if result.notes else words,
     )
 
 
