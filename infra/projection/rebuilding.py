@@ -44,9 +44,7 @@ class Rebuilt:
         return self.digest == self.digest_before
 
 
-def rebuild(
-    folds: Folds, tables: ViewTables, study: str, name: str, progress: Progress
-) -> Rebuilt:
+def rebuild(folds: Folds, tables: ViewTables, study: str, name: str, progress: Progress) -> Rebuilt:
     """Build a view anew and swap it in; see the module. Raises RebuildUnderWay, Halted."""
     tables.begin(study)
     with _alone(tables, study, name):
@@ -89,9 +87,7 @@ def _begin(tables: ViewTables, study: str, name: str) -> Cursor:
     return Cursor(name, active.version, int(row[0]), "building", active.position)
 
 
-def _fill(
-    folds: Folds, tables: ViewTables, study: str, cursor: Cursor, progress: Progress
-) -> int:
+def _fill(folds: Folds, tables: ViewTables, study: str, cursor: Cursor, progress: Progress) -> int:
     """The rows of every participant as of the cursor's position."""
     trial = folds.trial(study, cursor.position)
     view = tables.views[cursor.view]
@@ -120,9 +116,7 @@ def _fill(
     return count
 
 
-def _left_out(
-    tables: ViewTables, study: str, cursor: Cursor, name: str, error: Exception
-) -> None:
+def _left_out(tables: ViewTables, study: str, cursor: Cursor, name: str, error: Exception) -> None:
     kind = type(error).__name__
     if tables.views[cursor.view].halts:
         raise Halted(cursor, cursor.position, kind) from error

@@ -200,8 +200,13 @@ class Writing:
             self.connection.execute(sql["remove"], values)
         place = {"study": self.study, "generation": cursor.generation}
         rows = [
-            {**place, "participant": row.participant, "key": row.key, **row.columns,
-             "item": row.item}
+            {
+                **place,
+                "participant": row.participant,
+                "key": row.key,
+                **row.columns,
+                "item": row.item,
+            }
             for row in put
         ]
         if rows:

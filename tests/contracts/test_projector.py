@@ -46,9 +46,7 @@ def more(study: Watched, seed: int) -> None:
     study.post(names[0], specs.visit("UNS", f"2026-12-{1 + seed % 20:02}T10:00:00Z"))
     study.post(names[-1], specs.event(f"AE-X{seed}", "2026-12-15T10:00:00Z", grade=2))
     study.tell(
-        specs.said(
-            "consent-form-approved", "2026-12-20", form_version=f"9.{seed}", reconsent=True
-        )
+        specs.said("consent-form-approved", "2026-12-20", form_version=f"9.{seed}", reconsent=True)
     )
 
 

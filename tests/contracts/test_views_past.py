@@ -126,9 +126,7 @@ def test_a_correction_changes_what_was_true_but_not_what_was_known(cohort: Watch
 def test_imported_history_has_the_time_axis_of_its_source(study: Watched) -> None:
     for one, at in ((specs.referred, "2026-11-01"), (specs.consented, "2026-11-10")):
         posted = Posted(one.body, one.when, "urn:old", at, None, When.parse(at), "01-001")
-        asyncio.run(
-            study.recording.record(STUDY, "01-001", [posted], study.terms("system"))
-        )
+        asyncio.run(study.recording.record(STUDY, "01-001", [posted], study.terms("system")))
 
     def stage(at: str) -> str:
         asked = Query(as_of=When.parse(at), by_source=True)

@@ -48,4 +48,5 @@ def test_facts_stand_in_one_order_however_they_arrive(told: list[Recorded]) -> N
             assert isinstance(recorded.body, ObservationRecorded)
             facts = joined(facts, recorded.body, recorded)
         assert [one.recorded for one in facts] == told
-        assert sorted(facts[::-1], key=Noted.rank) == list(facts)
+        backwards = facts[::-1]
+        assert sorted(backwards, key=Noted.rank) == list(facts)

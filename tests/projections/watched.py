@@ -199,9 +199,7 @@ def _some_correction(chance: random.Random, study: Watched, name: str) -> specs.
     if chance.random() < 0.5:
         return specs.said("retracted", at, "data-manager", position=target.position)
     moved = When.on(target.occurred_at.first - timedelta(days=chance.randrange(3))).text
-    return specs.said(
-        "corrected", at, "data-manager", position=target.position, occurred_at=moved
-    )
+    return specs.said("corrected", at, "data-manager", position=target.position, occurred_at=moved)
 
 
 def _some_study_event(chance: random.Random) -> specs.Said:
@@ -211,8 +209,6 @@ def _some_study_event(chance: random.Random) -> specs.Said:
         (
             specs.said("protocol-activated", at, site=f"0{1 + number % 2}", protocol="2.0"),
             specs.said("consent-form-approved", at, form_version=f"1.{number}", reconsent=True),
-            specs.said(
-                "site-opened", at, site=f"1{number}", name="A site", timezone="Asia/Tokyo"
-            ),
+            specs.said("site-opened", at, site=f"1{number}", name="A site", timezone="Asia/Tokyo"),
         )
     )
