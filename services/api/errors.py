@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from domain.kernel import Impossible, Refusal, Refused, WouldDeviate
+from domain.kernel import Impossible, Problem, Refusal, Refused, WouldDeviate
+from domain.trial.validation import RULES
 from infra.ledger.types import StoreAway, StoreFull
 from services.auth import Unauthenticated
 from services.door import Invalid, Malformed, TooLarge, UnknownContent
@@ -35,8 +36,15 @@ def _malformed(error: Malformed) -> Answered:
 
 
 def _invalid(error: Invalid) -> Answered:
-    listed = [{"pointer": one.pointer, "rule": one.rule} for one in error.problems]
+    listed = [_listed(one) for one in error.problems]
     return answered("invalid", "The document is not valid.", problems=listed)
+
+
+def _listed(problem: Problem) -> dict[str, str]:
+    """The place and the rule; what a protocol's rule asks also as a sentence."""
+    found = {"pointer": problem.pointer, "rule": problem.rule}
+    asked = RULES.get(problem.rule)
+    return found if asked is None else {**found, "detail": asked}
 
 
 def _too_large(error: TooLarge) -> Answered:

@@ -116,7 +116,10 @@ _ANSWERS: dict[str, Schema] = {
         rule={**_TEXT, "description": "The rule that says no."},
         rules={"type": "array", "items": _TEXT},
         blocked_by={"type": "array", "items": _POSITION},
-        problems={"type": "array", "items": record({"pointer": _TEXT, "rule": _TEXT})},
+        problems={
+            "type": "array",
+            "items": record({"pointer": _TEXT, "rule": _TEXT}, detail=_TEXT),
+        },
         items={"type": "array", "items": ref("BatchResult")},
         current_version=_POSITION,
         missed=_TEXT,
