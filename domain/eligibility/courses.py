@@ -27,13 +27,16 @@ _KEY = "courses"
 class Course:
     """One medicine as it was taken."""
 
-    __slots__ = ("body", "end", "evidence", "phases", "records", "start")
+    __slots__ = ("body", "disputed", "end", "evidence", "phases", "records", "start")
 
     def __init__(self, records: "Sequence[Noted[MedicationRecorded]]", facts: Facts) -> None:
         last = records[-1]
         self.records = tuple(records)
         self.body = last.body
         self.evidence = cited(*records)
+        before = records[-2] if len(records) > 1 else last
+        self.disputed = before.when == last.when and before.body != last.body
+        """Two records of one moment differ: no order tells which of them stands."""
         self.start: Days = (self.body.started_on.first, self.body.started_on.last)
         ended = self.body.ended_on
         self.end: Days | None = (ended.first, ended.last) if ended is not None else None
@@ -152,8 +155,16 @@ class Filter:
         out of what counts bears on the result as well."""
         return any(self._classes.intersection(noted.body.classes) for noted in course.records[:-1])
 
+    def is_disputed(self, course: Course) -> bool:
+        """Whether it may count, and two records of one moment differ."""
+        return course.disputed and any(
+            self._classes.intersection(noted.body.classes) for noted in course.records
+        )
+
     def is_local(self, course: Course) -> bool:
         """Whether it would count, had it not been taken by a local route."""
+        if not self._local:
+            return False
         classes = frozenset(course.body.classes)
         if not classes & self._classes or classes & self._not_classes:
             return False

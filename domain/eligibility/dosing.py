@@ -12,7 +12,7 @@ from domain.eligibility.courses import Course, Filter, courses, dose_on, peak_wi
 from domain.eligibility.facts import Facts, Span, days_between, latest_of
 from domain.eligibility.logic import Needs, Result, merged
 from domain.eligibility.measures import unit_factor
-from domain.eligibility.medicines import Completeness, classes_in_words, completeness, local_noted
+from domain.eligibility.medicines import Completeness, classes_in_words, completeness, noted
 from domain.eligibility.observing import Compiled, unresolved
 from domain.eligibility.picking import SAYS, within
 from domain.eligibility.rules import DailyDose, MedicationDays
@@ -78,7 +78,7 @@ def total_days(rule: MedicationDays) -> Compiled:
 
         away = _changed_away(facts, filter_, counted)
         result = _summed(truth, counted, record, window, words, changed_away=away)
-        return local_noted(result, facts, filter_) if rule.local_routes else result
+        return noted(result, facts, filter_)
 
     return evaluate
 
@@ -205,7 +205,7 @@ def daily_dose(rule: DailyDose, protocol: "Protocol") -> Compiled:
             beside=weighed_by if counted else (),
             needs=_asked_for(rule, counted, weight, conversion),
         )
-        return local_noted(result, facts, filter_) if rule.local_routes else result
+        return noted(result, facts, filter_)
 
     return evaluate
 

@@ -118,19 +118,21 @@ def _existential(rule: Medicines, resolve: Resolver, judge: Judge, nothing: str)
                 needs = (*needs, *more)
             judged.append(Judged(min(matches, truth), words, needs, course.evidence))
         result = exists(judged, record, window, nothing, changed_away)
-        return local_noted(result, facts, filter_) if rule.local_routes else result
+        return noted(result, facts, filter_)
 
     return evaluate
 
 
-def local_noted(result: Result, facts: Facts, filter_: Filter) -> Result:
-    """The result with a note for each medicine that only its local route keeps from counting."""
-    notes = tuple(
-        f"{course.name}: local use is not counted"
-        for course in courses(facts)
-        if filter_.is_local(course)
-    )
-    return result._replace(notes=(*result.notes, *notes), near=result.near or bool(notes))
+def noted(result: Result, facts: Facts, filter_: Filter) -> Result:
+    """The result with what a person has to look at: medicines that only their local route keeps
+    from counting, and those of which two records of one moment differ."""
+    notes = []
+    for course in courses(facts):
+        if filter_.is_local(course):
+            notes.append(f"{course.name}: local use is not counted")
+        if filter_.is_disputed(course):
+            notes.append(f"{course.name}: two records of one moment differ")
+    return result._replace(notes=(*result.notes, *notes), near=True) if notes else result
 
 
 def classes_in_words(rule: Medicines) -> str:

@@ -3,9 +3,20 @@ it; where one of them is enough by the criterion's own words, it is enough."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from tests.domain.eligibility.charts import Fact, eligible, lab, outcome, said, scored, without
+from tests.domain.eligibility.charts import (
+    Fact,
+    eligible,
+    lab,
+    outcome,
+    said,
+    scored,
+    steroid,
+    without,
+)
 
 LATER = "2026-11-25"
 
@@ -71,3 +82,15 @@ def test_a_later_answer_settles_it(criterion: str, about: str, answer: bool) -> 
 
 def test_nothing_conflicts_in_the_eligible_chart() -> None:
     assert {outcome(one, eligible).outcome for one, *_ in CONFLICTS} == {"passed"}
+
+
+def test_two_records_of_one_medicine_that_differ_are_shown_to_a_person() -> None:
+    one = steroid("27.5", "2026-01", record="P", indication="asthma")
+    other = steroid("27.5", "2026-01", "2026-02", record="P", indication="asthma")
+    told, again = outcome("E1", eligible, one, other), outcome("E1", eligible, other, one)
+    assert told.outcome == again.outcome
+    assert told.near_threshold
+    assert told.notes == ("prednisone (P): two records of one moment differ",)
+    assert not outcome("E1", eligible, one, one).near_threshold
+    assert not outcome("E1", eligible, one, replace(other, at=LATER)).near_threshold
+    assert not outcome("E4", eligible, one, one).notes
