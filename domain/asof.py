@@ -18,9 +18,7 @@ from domain.trial.events import SlotTaken
 from domain.trial.study import Trial
 
 
-def known_by_source(
-    trial: Trial, participant: Participant, moment: When
-) -> Participant | None:
+def known_by_source(trial: Trial, participant: Participant, moment: When) -> Participant | None:
     """The participant as the sending systems had recorded it by a moment; None: not at all.
 
     A date means its end in the site's zone. An event without a recording time of its source counts
@@ -111,9 +109,7 @@ def _anew(
     return replace(found, concluded=concluded)
 
 
-def _placed(
-    found: Participant, standing: Recorded | None, conclusion: Conclusion
-) -> Recorded:
+def _placed(found: Participant, standing: Recorded | None, conclusion: Conclusion) -> Recorded:
     if standing is not None:
         return replace(standing, body=conclusion)
     last = max(conclusion.evidence, default=0)

@@ -14,11 +14,18 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import settings
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from infra.postgres.embedded import EmbeddedPostgres
 from infra.postgres.keeper import LOCK
+
+# A gate that says no must say it again: in CI the laws are tried on the same examples each time.
+# Everywhere else each run tries new ones, and prints how to repeat what failed.
+settings.register_profile("anew", print_blob=True)
+settings.register_profile("gate", derandomize=True, print_blob=True)
+settings.load_profile("gate" if os.environ.get("CI") else "anew")
 
 FOLDER = "CAIRN_TESTS_FOLDER"
 CONTROLLER = "CAIRN_TESTS_CONTROLLER"
