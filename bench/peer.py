@@ -58,7 +58,7 @@ class Posted(BaseModel):
 
 
 def create_app(settings: dict[str, str]) -> FastAPI:
-    """The service; aggregates are kept in memory, as the library offers."""
+    """The service; each request reads its aggregate's events, as the library does by default."""
     app = FastAPI()
     journeys = Journeys(env={"PERSISTENCE_MODULE": "eventsourcing.postgres", **settings})
 
