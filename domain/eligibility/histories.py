@@ -23,18 +23,26 @@ _KEY = "histories"
 class Item:
     """One item of the history: its records, the last of which stands."""
 
-    __slots__ = ("before", "body", "ended", "evidence", "started", "told")
+    __slots__ = ("before", "body", "disputed", "ended", "evidence", "started", "told")
 
     def __init__(self, records: "Sequence[Noted[HistoryRecorded]]", facts: Facts) -> None:
         last = records[-1]
         self.body = last.body
         self.before = tuple(noted.body for noted in records[:-1])
-        self.evidence = cited(last)
+        previous = records[-2] if len(records) > 1 else last
+        self.disputed = previous.when == last.when and previous.body != last.body
+        """Two records of one moment differ: no order tells which of them stands."""
+        self.evidence = cited(previous, last) if self.disputed else cited(last)
         self.told: date = last.when.civil(facts.zone)[1]
         """The last day on which the record was true."""
         started, ended = self.body.started_on, self.body.ended_on
         self.started: Days | None = (started.first, started.last) if started is not None else None
         self.ended: Days | None = (ended.first, ended.last) if ended is not None else None
+
+    @property
+    def name(self) -> str:
+        """What the item is called and its record, for people."""
+        return f"{self.body.term} ({self.body.item})"
 
     def need(self, part: str) -> str:
         """A part of the record that is asked for."""
@@ -57,7 +65,7 @@ class Item:
         start = f" from {shown(self.started)}" if self.started is not None else ""
         end = f" until {shown(self.ended)}" if self.ended is not None else ""
         status = f", {self.body.status}" if self.body.status is not None else ""
-        return f"{self.body.term} ({self.body.item}){start}{end}{status}"
+        return f"{self.name}{start}{end}{status}"
 
 
 def items_of(facts: Facts) -> list[Item]:
@@ -84,13 +92,16 @@ def history(rule: History) -> Compiled:
         if span is None:
             known = any(_is_meant(item.body, rule) for item in items_of(facts))
             return unresolved(nothing, window, () if known else record.needs, record.needs)
-        judged, changed_away = [], []
+        judged, changed_away, notes = [], [], []
         for item in items_of(facts):
+            if item.disputed and any(_is_meant(body, rule) for body in (item.body, *item.before)):
+                notes.append(f"{item.name}: two records of one moment differ")
             if _is_meant(item.body, rule):
                 judged.append(_judged(item, rule, span))
             elif any(_is_meant(body, rule) for body in item.before):
                 changed_away.append(item.evidence)
-        return exists(judged, record, window, nothing, changed_away)
+        result = exists(judged, record, window, nothing, changed_away)
+        return result._replace(notes=tuple(notes), near=True) if notes else result
 
     return evaluate
 

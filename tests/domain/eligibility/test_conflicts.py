@@ -10,6 +10,7 @@ import pytest
 from tests.domain.eligibility.charts import (
     Fact,
     eligible,
+    history,
     lab,
     outcome,
     said,
@@ -94,3 +95,15 @@ def test_two_records_of_one_medicine_that_differ_are_shown_to_a_person() -> None
     assert not outcome("E1", eligible, one, one).near_threshold
     assert not outcome("E1", eligible, one, replace(other, at=LATER)).near_threshold
     assert not outcome("E4", eligible, one, one).notes
+
+
+def test_two_records_of_one_illness_that_differ_are_shown_to_a_person() -> None:
+    one = history("cancer", "Lung", started_on="2026-12-05")
+    other = history("cancer", "Lung", started_on="2026-12-25")
+    told, again = outcome("E12", eligible, one, other), outcome("E12", eligible, other, one)
+    assert told.outcome == again.outcome
+    assert told.near_threshold
+    assert told.notes == ("Lung (Lung): two records of one moment differ",)
+    assert not outcome("E12", eligible, one, one).near_threshold
+    assert not outcome("E12", eligible, one, replace(other, at=LATER)).near_threshold
+    assert not outcome("E9", eligible, one, other).notes
