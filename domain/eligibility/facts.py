@@ -281,14 +281,26 @@ class Facts:
             for noted, age in told
             if age is not None and (age.on is None or age.on.first == self.screening.on)
         ]
-        latest = max(_last_recorded(noted) for noted in self.record.demographics)
+        last = max(self.record.demographics, key=_last_recorded)
+        latest = _last_recorded(last)
+        # Of birth dates of one moment no order tells which of them stands.
+        beside = [one for one in known if one[0] is not started and one[0].when == last.when]
         # An age that was computed before the birth date was last told of is not taken.
         known = [one for one in known if _last_recorded(one[0]) >= latest]
         if not known:
             return Years(missing=("birth-date",))
         noted, age = max(known, key=lambda one: _last_recorded(one[0]))
-        evidence = cited(noted, started, self.demographics)
-        return Years(age.least, age.most, evidence, (), age.ambiguous_leap_day)
+        least, most = _agreed((age, *(one for _, one in beside)))
+        evidence = cited(noted, started, self.demographics, *(one for one, _ in beside))
+        return Years(least, most, evidence, (), age.ambiguous_leap_day)
+
+
+def _agreed(ages: "Sequence[AgeAtScreening]") -> tuple[int, int]:
+    """The years that all ages allow; where they exclude each other, those that any allows."""
+    least, most = max(one.least for one in ages), min(one.most for one in ages)
+    if least <= most:
+        return least, most
+    return min(one.least for one in ages), max(one.most for one in ages)
 
 
 def _last_recorded(noted: Noted[Any]) -> int:
