@@ -184,7 +184,7 @@ MATRIX = """
     E11   | unknown   | taken                                      | unknown |       | not asked
     E11   | partial   | 2026-12-01..2026-12 no taken               | unknown |       | month only
     E11   | conflict  | yes no taken                               | unknown |       | answers
-    E11   | conflict  | 2026-12.. 2026-12..2026-12-02 no taken    | passed  | yes   | two ends
+    E11   | conflict  | 2026-12.. 2026-12..2026-12-02 no taken     | passed  | yes   | two ends
 
     E12   | below     | 2026-12-13.. taken                         | failed  |       | before day 0
     E12   | on        | 2026-12-14.. taken                         | failed  |       | on day 0
