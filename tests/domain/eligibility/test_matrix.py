@@ -331,8 +331,15 @@ def _lasting(criterion: str, since: str, until: str) -> Fact:
     if criterion == "E1":
         return steroid("15", start, end, record="R", indication="asthma")
     half_life = HALF_LIVES_DAYS.get(criterion)
-    given = {"indication": "SLE", "half_life_days": half_life}
-    return took("X", CLASSES[criterion], start, end, record="R", **given)
+    return took(
+        "X",
+        CLASSES[criterion],
+        start,
+        end,
+        record="R",
+        indication="SLE",
+        half_life_days=half_life,
+    )
 
 
 @pytest.mark.parametrize(
