@@ -194,7 +194,8 @@ class Call:
         appends = [waiting.append for waiting in batch]
         values = arguments(self._study, [(waiting.token, waiting.append) for waiting in batch])
         for wait in RETRY_SECONDS:
-            time.sleep(wait)
+            if wait:
+                time.sleep(wait)
             try:
                 if self._connection is None:
                     self._connection = self._connect()
