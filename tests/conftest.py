@@ -20,6 +20,7 @@ from psycopg.conninfo import make_conninfo
 
 from infra.postgres.embedded import EmbeddedPostgres
 from infra.postgres.keeper import LOCK
+from tests.kafka.cluster import end_left
 
 # A gate that says no must say it again: in CI the laws are tried on the same examples each time.
 # Everywhere else each run tries new ones, and prints how to repeat what failed.
@@ -37,6 +38,8 @@ MEMORY = Path("/dev/shm")
 MEMORY_BYTES_MIN = 2 * 1024**3
 STOP_SECONDS_MAX = 60
 TEMPLATE = "template_cairn"
+NOT_RUN = "not run without"
+"""How a test says that something real which it needs is not there."""
 LEFT_RUNNING: list[EmbeddedPostgres] = []
 """Servers that the keeper stops later: forgetting them here would warn of a running child."""
 
@@ -143,6 +146,7 @@ def _end(folder: Path, lock: contextlib.AbstractContextManager[object]) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(int(keeper.read_text()), signal.SIGTERM)
         _await_unlocked(folder / "data" / LOCK)
+    end_left(folder)
     with lock:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -161,4 +165,15 @@ def _remove_when_left(folder: Path) -> None:
     """The folder of a run that was killed: nobody holds its lock."""
     with contextlib.suppress(OSError), (folder / "controller.lock").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        end_left(folder)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say loudly, at the very end, what could not be run on the real thing."""
+    reasons = [str(report.longrepr[2]) for report in terminalreporter.stats.get("skipped", [])]
+    missing = {reason: reasons.count(reason) for reason in reasons if NOT_RUN in reason}
+    if missing:
+        terminalreporter.section("NOT RUN: no test below met the real thing", red=True, bold=True)
+        for reason, count in sorted(missing.items()):
+            terminalreporter.line(f"{count} tests {reason.removeprefix('Skipped: ')}", red=True)
