@@ -430,7 +430,7 @@ def _ended(participant: "Participant", zone: ZoneInfo) -> date | None:
     over = (
         closure.completed[0] if closure.completed else None,
         closure.standing_loss,
-        participant.consent.withdrawal(scopes),
+        participant.consent.withdrawal(scopes, zone),
         screening.failure if not dosed else None,
         participant.referral.closed[-1]
         if not participant.referral.open and not participant.consent.given

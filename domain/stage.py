@@ -27,17 +27,17 @@ Stage = Literal[
 
 def stage(trial: Trial, participant: Participant, now: datetime) -> Stage:
     """Where the journey stands; endings first, then how far it has come."""
-    return _ended(participant) or _reached(trial, participant, now)
+    return _ended(trial, participant) or _reached(trial, participant, now)
 
 
-def _ended(participant: Participant) -> Stage | None:
+def _ended(trial: Trial, participant: Participant) -> Stage | None:
     closure, treatment = participant.closure, participant.treatment
     if closure.died:
         return "deceased"
     if closure.completed:
         return "completed"
     left = {"visits"} if treatment.dosed else {"visits", "treatment"}
-    if participant.consent.withdrawal(left) is not None:
+    if participant.consent.withdrawal(left, trial.zone(participant.site)) is not None:
         return "withdrawn" if participant.consent.given else "not-proceeding"
     if closure.standing_loss is not None:
         return "lost"

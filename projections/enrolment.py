@@ -46,7 +46,7 @@ def rows(trial: Trial, participant: Participant) -> Iterator[Row]:
             "version": participant.version,
             "protocol": trial.version_for(participant),
             "position": participant.position,
-            "consent": consent(participant),
+            "consent": consent(trial, participant),
             "verdict": verdict_of(trial, participant).verdict,
             "dosed_on": _text(dose_date(trial, participant)),
             "open_adverse_events": open_adverse_events(trial, participant),
@@ -59,11 +59,11 @@ def shown(item: Mapping[str, Any], day: date) -> dict[str, Any]:
     return {**item, "stage": state_at(item["stage"], day)}
 
 
-def consent(participant: Participant) -> dict[str, Any]:
+def consent(trial: Trial, participant: Participant) -> dict[str, Any]:
     """What the participant agreed to, as coordinators say it."""
     given = participant.consent.given[-1] if participant.consent.given else None
     return {
-        "status": participant.consent.status,
+        "status": participant.consent.status(trial.zone(participant.site)),
         "form_version": given.body.form_version if given else None,
         "on": _day(given.when.text, given.when.first, given.when.precision) if given else None,
     }

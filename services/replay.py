@@ -126,7 +126,7 @@ def state_of(trial: Trial, participant: Participant, at: Recorded) -> Document:
         "stage": stage(trial, participant, at.recorded_at),
         "site": participant.site,
         "protocol": trial.version_for(participant),
-        "consent": participant.consent.status,
+        "consent": participant.consent.status(trial.zone(participant.site)),
         "calendar": {one.subject: _planned(one) for one in schedule(trial, participant)},
         "facts": {
             chapter: found

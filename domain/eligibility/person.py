@@ -76,7 +76,7 @@ def consent(_rule: Consent) -> Compiled:
 
     def evaluate(facts: Facts) -> Result:
         state = facts.participant.consent
-        current = state.current
+        current = state.current(facts.zone)
         if current is not None:
             return Result(
                 TRUE,
@@ -88,7 +88,7 @@ def consent(_rule: Consent) -> Compiled:
                 needs,
                 needs,
             )
-        withdrawn = state.withdrawal({"treatment", "visits"})
+        withdrawn = state.withdrawal({"treatment", "visits"}, facts.zone)
         if withdrawn is not None and state.given:
             evidence = cited(withdrawn, state.given[-1])
             return Result(FALSE, evidence, lambda: "consent was withdrawn", needs, needs)

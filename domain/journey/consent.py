@@ -60,36 +60,34 @@ class Consent:
     given: tuple[Noted[Consented], ...] = ()
     withdrawn: tuple[Noted[ConsentWithdrawn], ...] = ()
 
-    @property
-    def current(self) -> Noted[Consented] | None:
+    def current(self, zone: ZoneInfo) -> Noted[Consented] | None:
         """The last form signed, unless treatment or visits were withdrawn since."""
         if not self.given:
             return None
-        last = self.given[-1]
-        return None if self.withdrawal({"treatment", "visits"}) else last
+        return None if self.withdrawal({"treatment", "visits"}, zone) else self.given[-1]
 
-    def withdrawal(self, scopes: set[str]) -> Noted[ConsentWithdrawn] | None:
-        """The first withdrawal of any of the scopes since the last form was signed."""
-        last = self.given[-1] if self.given else None
+    def withdrawal(self, scopes: set[str], zone: ZoneInfo) -> Noted[ConsentWithdrawn] | None:
+        """The first withdrawal of any of the scopes after which no form was signed.
+
+        A form that was not certainly signed later does not undo it: of the two on one day, where
+        a time is not known, the withdrawal counts. Dates are the zone's civil days.
+        """
         for noted in self.withdrawn:
-            if last is not None and last.after(noted):
-                continue
-            if scopes.intersection(noted.body.scope):
+            again = any(noted.when.before(form.when, zone) for form in self.given)
+            if not again and scopes.intersection(noted.body.scope):
                 return noted
         return None
 
-    @property
-    def status(self) -> Literal["none", "given", "withdrawn"]:
+    def status(self, zone: ZoneInfo) -> Literal["none", "given", "withdrawn"]:
         """As coordinators say it."""
-        if self.withdrawal({"treatment", "visits"}):
+        if self.withdrawal({"treatment", "visits"}, zone):
             return "withdrawn"
         return "given" if self.given else "none"
 
 
 def reconsent_due(trial: "Trial", participant: "Participant") -> str | None:
     """The newer form that asks for re-consent and was not signed yet, or None."""
-    current = participant.consent.current
-    if current is None:
+    if participant.consent.current(trial.zone(participant.site)) is None:
         return None
     signed = {noted.body.form_version for noted in participant.consent.given}
     forms = list(trial.consent_forms.values())
@@ -214,7 +212,8 @@ def _withdrawn_before(
         if act.scope not in withdrawn.body.scope or not earlier:
             continue
         again = any(
-            given.after(withdrawn) and given.when.earliest(zone) <= act.noted.when.latest(zone)
+            withdrawn.when.before(given.when, zone)
+            and given.when.earliest(zone) <= act.noted.when.latest(zone)
             for given in consent.given
         )
         return None if again else withdrawn

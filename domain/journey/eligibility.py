@@ -157,10 +157,11 @@ def _may_confirm(trial: "Trial", participant: "Participant", proposed: Proposed)
     ended = participant.ended() or participant.screening.failure
     if ended is not None:
         raise Refused("terminal", "the participant's screening has ended", ended.cited)
-    withdrawn = participant.consent.withdrawal({"treatment", "visits"})
+    zone = trial.zone(participant.site)
+    withdrawn = participant.consent.withdrawal({"treatment", "visits"}, zone)
     if withdrawn is not None:
         raise Refused("scope", "consent to this was withdrawn", withdrawn.cited)
-    if participant.consent.current is None:
+    if participant.consent.current(zone) is None:
         raise Refused("consent", "there is no current consent")
     newer = reconsent_due(trial, participant)
     if newer is not None:

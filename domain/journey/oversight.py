@@ -201,7 +201,7 @@ def _may_transfer(trial: "Trial", participant: "Participant", body: Transferred)
     ended = participant.ended()
     if ended is not None:
         raise Refused("terminal", "the participant's journey has ended", ended.cited)
-    withdrawn = participant.consent.withdrawal({"visits"})
+    withdrawn = participant.consent.withdrawal({"visits"}, trial.zone(participant.site))
     if withdrawn is not None:
         raise Refused("scope", "consent to this was withdrawn", withdrawn.cited)
     if trial.sites and body.site not in trial.sites:

@@ -208,7 +208,7 @@ def _can_reopen(trial: "Trial", participant: "Participant") -> None:
         raise Refused("dosed", "the participant was dosed", participant.first_dose_cited())
     if screening.failure is None:
         raise Refused("order", "only failed screening is opened again")
-    if participant.consent.current is None:
+    if participant.consent.current(trial.zone(participant.site)) is None:
         raise Refused("consent", "there is no current consent")
     most = trial.protocol_of(participant).settings.screening_attempts_max
     if len(screening.reopened) + 2 > most:

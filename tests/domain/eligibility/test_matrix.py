@@ -95,7 +95,8 @@ MATRIX = """
     I7    | unknown   |                                            | unknown |       | not asked
     I7    | partial   | signed withdrew=samples                    | passed  |       | samples only
     I7    | partial   | signed=2026-11                             | passed  |       | month only
-    I7    | conflict  | signed=2026-11-25 withdrew=visits          | passed  |       | signed again
+    I7    | conflict  | signed=2026-11-25 withdrew=visits          | failed  |       | which is last
+    I7    | conflict  | signed=2026-11-26 withdrew=visits          | passed  |       | signed again
 
     I8    | below     | no                                         | failed  |       | not willing
     I8    | above     | yes                                        | passed  |       | willing
