@@ -44,10 +44,11 @@ class FeedStore:
         with borrowed(self._pool) as connection:
             connection.execute(SQL["keep"], row)
 
-    def find(self, digest: bytes) -> FeedKept | None:
-        """The feed that a token with this digest opens, revoked or not."""
+    def find(self, study: str, digest: bytes) -> FeedKept | None:
+        """The feed of a study that a token with this digest opens, revoked or not."""
+        asked = {"study": study, "digest": digest}
         with borrowed(self._pool) as connection:
-            row = connection.execute(SQL["find"], {"digest": digest}).fetchone()
+            row = connection.execute(SQL["find"], asked).fetchone()
         return None if row is None else FeedKept(*row)
 
     def page(self, study: str, site: str | None, after: str, limit: int) -> list[FeedKept]:

@@ -41,7 +41,7 @@ ORDER BY key;
 
 -- name: clear
 DELETE FROM views.calendar_1
-WHERE ctid = ANY (ARRAY(
+WHERE study = %(study)s AND generation = %(generation)s AND ctid = ANY (ARRAY(
     SELECT ctid FROM views.calendar_1
     WHERE study = %(study)s AND generation = %(generation)s LIMIT %(limit)s
 ));

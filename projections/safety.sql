@@ -72,7 +72,7 @@ ORDER BY key;
 
 -- name: clear
 DELETE FROM views.safety_2
-WHERE ctid = ANY (ARRAY(
+WHERE study = %(study)s AND generation = %(generation)s AND ctid = ANY (ARRAY(
     SELECT ctid FROM views.safety_2
     WHERE study = %(study)s AND generation = %(generation)s LIMIT %(limit)s
 ));

@@ -38,14 +38,12 @@ class CalendarFeeds:
         return shown(feed), token
 
     def opened(self, study: str, token: str) -> FeedKept:
-        """The feed that a token opens. Raises Unauthenticated; NotFound for another study's."""
+        """The feed of the study that a token opens. Raises Unauthenticated."""
         if len(token) > TOKEN_MAX_CHARACTERS or not token.startswith(PREFIX):
             raise Unauthenticated
-        feed = self._store.find(_digest(token))
+        feed = self._store.find(study, _digest(token))
         if feed is None or feed.revoked_at is not None:
             raise Unauthenticated
-        if feed.study != study:
-            raise NotFound("study")
         return feed
 
     def page(

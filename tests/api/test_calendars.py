@@ -175,7 +175,7 @@ async def test_its_token_opens_nothing_else_and_no_other_token_stands_in_a_url(
     assert (await trial.get("/schedule.ics", role=None)).status_code == 401
     assert (await trial.get("/schedule.ics", role="coordinator")).status_code == 200
     elsewhere = f"/v1/studies/S-9/schedule.ics?token={token}"
-    assert (await trial.api.send("GET", elsewhere, role=None)).status_code == 404
+    assert (await trial.api.send("GET", elsewhere, role=None)).status_code == 401
 
 
 async def test_a_revoked_calendar_opens_nothing_and_is_still_listed(trial: Trial) -> None:

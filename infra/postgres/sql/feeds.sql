@@ -8,7 +8,7 @@ VALUES (
 
 -- name: find
 SELECT study, feed, site, participant, made_by, made_at, revoked_at FROM cairn.feed
-WHERE digest = %(digest)s;
+WHERE study = %(study)s AND digest = %(digest)s;
 
 -- name: page
 SELECT study, feed, site, participant, made_by, made_at, revoked_at FROM cairn.feed
