@@ -1,5 +1,7 @@
 """Composition: the only file that chooses adapters. Settings in, a working Cairn out."""
 
+import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -7,11 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from infra.documents import Documents, PostgresDocuments
 from infra.feeds import FeedStore
+from infra.kafka.brokers import (
+    PARTITIONS,
+    PARTITIONS_MAX,
+    Brokers,
+    SaslMechanism,
+    SecurityProtocol,
+)
 from infra.ledger.ledger import Ledger
 from infra.ledger.postgres import PostgresLedger
 from infra.postgres import embedded, migrate
@@ -35,6 +44,8 @@ from services.views import Views
 
 POOL_CONNECTIONS = 12
 
+_ADDRESS = re.compile(r"[A-Za-z0-9._-]+:[0-9]{1,5}|\[[0-9A-Fa-f:.]+\]:[0-9]{1,5}")
+
 
 class NotConfigured(Exception):
     """Cairn cannot start as it is configured; the message is one sentence for a person."""
@@ -50,6 +61,16 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = None
     """A PostgreSQL of one's own; without it the embedded one of the data folder."""
     kafka_bootstrap: str | None = None
+    """Brokers of an Apache Kafka, `host:port` with commas between; without it there is none."""
+    kafka_partitions: int = Field(default=PARTITIONS, ge=1, le=PARTITIONS_MAX)
+    """Of each topic of a study; fixed when the study's first event is sent."""
+    kafka_security_protocol: SecurityProtocol = "PLAINTEXT"
+    kafka_sasl_mechanism: SaslMechanism | None = None
+    kafka_username: str | None = None
+    kafka_password_file: Path | None = None
+    kafka_ca_file: Path | None = None
+    kafka_certificate_file: Path | None = None
+    kafka_key_file: Path | None = None
     oidc_issuer: str | None = None
     oidc_audience: str | None = None
 
@@ -60,10 +81,43 @@ class Settings(BaseSettings):
                 "CAIRN_OIDC_ISSUER and CAIRN_OIDC_AUDIENCE are set, but this version knows local"
                 " tokens only: unset them."
             )
-        if self.kafka_bootstrap:
-            raise NotConfigured(
-                "CAIRN_KAFKA_BOOTSTRAP is set, but this version has no relay: unset it."
+        self.brokers()
+
+    def brokers(self) -> Brokers | None:
+        """The Apache Kafka of the settings, None without one. NotConfigured."""
+        if not self.kafka_bootstrap:
+            given = sorted(
+                name
+                for name in self.model_fields_set
+                if name.startswith("kafka_") and name != "kafka_bootstrap"
             )
+            if given:
+                names = ", ".join(f"CAIRN_{name.upper()}" for name in given)
+                raise NotConfigured(f"{names} is set without CAIRN_KAFKA_BOOTSTRAP.")
+            return None
+        return Brokers(
+            bootstrap=_addresses(self.kafka_bootstrap),
+            partitions=self.kafka_partitions,
+            security_protocol=self.kafka_security_protocol,
+            sasl_mechanism=self.kafka_sasl_mechanism,
+            username=self.kafka_username,
+            password=self._kafka_password(),
+            ca_file=_there("CAIRN_KAFKA_CA_FILE", self.kafka_ca_file),
+            certificate_file=_there("CAIRN_KAFKA_CERTIFICATE_FILE", self.kafka_certificate_file),
+            key_file=_there("CAIRN_KAFKA_KEY_FILE", self.kafka_key_file),
+        )
+
+    def _kafka_password(self) -> str | None:
+        given = (self.kafka_sasl_mechanism, self.kafka_username, self.kafka_password_file)
+        if self.kafka_security_protocol.startswith("SASL") != all(given) or any(given) != all(
+            given
+        ):
+            raise NotConfigured(
+                "CAIRN_KAFKA_SASL_MECHANISM, CAIRN_KAFKA_USERNAME and CAIRN_KAFKA_PASSWORD_FILE"
+                " belong together, and to a CAIRN_KAFKA_SECURITY_PROTOCOL with SASL."
+            )
+        path = _there("CAIRN_KAFKA_PASSWORD_FILE", self.kafka_password_file)
+        return None if path is None else path.read_text().strip()
 
 
 @dataclass(slots=True)
@@ -106,6 +160,22 @@ class Cairn:
         """Append what is queued, then let go of the store."""
         self.ledger.close()
         self.pool.close()
+
+
+def _addresses(text: str) -> tuple[str, ...]:
+    """`host:port`s with commas between; NotConfigured."""
+    found = tuple(part.strip() for part in text.split(","))
+    if not all(
+        _ADDRESS.fullmatch(one) and 0 < int(one.rpartition(":")[2]) < 65_536 for one in found
+    ):
+        raise NotConfigured("CAIRN_KAFKA_BOOTSTRAP has to be host:port, with commas between.")
+    return found
+
+
+def _there(variable: str, path: Path | None) -> Path | None:
+    if path is not None and not os.access(path, os.R_OK):
+        raise NotConfigured(f"{variable} names no file that can be read.")
+    return path
 
 
 def now() -> datetime:

@@ -3,9 +3,8 @@
 from kafka.admin import KafkaAdminClient, NewTopic
 from kafka.errors import TopicAlreadyExistsError
 
-PARTITIONS = 8
-"""Of a topic that Cairn makes. A participant's partition follows from their number, so it is fixed
-when the topic is made: more workers than this find nothing to do."""
+from infra.kafka.brokers import Brokers
+
 COPIES_MAX = 3
 
 
@@ -24,14 +23,14 @@ def results_topic(study: str) -> str:
     return f"cairn.{study}.inbound-results"
 
 
-def ensure_topic(bootstrap: str, name: str, partitions: int = PARTITIONS) -> None:
+def ensure_topic(brokers: Brokers, name: str, partitions: int | None = None) -> None:
     """Make the topic unless it exists: on each of up to three brokers, and taken as written when
-    all but one of them have it. An existing topic stays as it is."""
-    admin = KafkaAdminClient(bootstrap_servers=bootstrap)
+    all but one of them have it. An existing topic stays as it is. Raises KafkaError."""
+    admin = KafkaAdminClient(**brokers.options())
     try:
         copies = min(COPIES_MAX, len(admin.describe_cluster()["brokers"]))
         configs = {"min.insync.replicas": str(max(1, copies - 1))}
-        topic = NewTopic(name, partitions, copies, topic_configs=configs)
+        topic = NewTopic(name, partitions or brokers.partitions, copies, topic_configs=configs)
         admin.create_topics([topic])
     except TopicAlreadyExistsError:
         return

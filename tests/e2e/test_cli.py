@@ -153,7 +153,9 @@ def test_a_port_that_is_taken_is_refused_before_anything_is_made(demo: Folder) -
 @pytest.mark.parametrize(
     ("variables", "said"),
     [
-        ({"CAIRN_KAFKA_BOOTSTRAP": "127.0.0.1:9092"}, "CAIRN_KAFKA_BOOTSTRAP"),
+        ({"CAIRN_KAFKA_BOOTSTRAP": "127.0.0.1"}, "CAIRN_KAFKA_BOOTSTRAP"),
+        ({"CAIRN_KAFKA_PARTITIONS": "4"}, "CAIRN_KAFKA_PARTITIONS"),
+        ({"CAIRN_KAFKA_BOOTSTRAP": "a:1", "CAIRN_KAFKA_USERNAME": "x"}, "CAIRN_KAFKA_USERNAME"),
         ({"CAIRN_OIDC_ISSUER": "https://issuer.example"}, "CAIRN_OIDC"),
     ],
 )
