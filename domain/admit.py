@@ -7,7 +7,7 @@ from datetime import datetime
 from domain import possible
 from domain.complete import completed
 from domain.journey.consent import ConsentEvent
-from domain.journey.oversight import Corrected, DeviationDetected, OversightEvent
+from domain.journey.oversight import Corrected, DeviationDetected, OversightEvent, Retracted
 from domain.journey.referral import ReferralEvent
 from domain.kernel import (
     PROVISIONAL,
@@ -21,7 +21,7 @@ from domain.kernel import (
     Refused,
     WouldDeviate,
 )
-from domain.participant import CHAPTERS, Participant, as_corrected, chapter_of, evolve
+from domain.participant import CHAPTERS, Participant, chapter_of, evolve
 from domain.time import When
 from domain.trial import study
 from domain.trial.crossing import crossings
@@ -115,28 +115,24 @@ def _judged(trial: Trial, before: Participant, proposed: Proposed, position: int
     except Refused:
         # A decision that was taken and recorded elsewhere is history: the gate cannot undo it.
         # It is recorded as it was reported, and the deviations show beside it.
-        if not (proposed.historical and body.kind is Kind.DECISION):
+        # What changes this log itself was taken nowhere else.
+        changes = isinstance(body, Corrected | Retracted)
+        if changes or not (proposed.historical and body.kind is Kind.DECISION):
             raise
-    if isinstance(body, Corrected):
-        _still_possible(trial, before, proposed, body)
-    # Where and under which consent the participant stands decides the version in force; the
-    # event itself may be what changes it.
-    if isinstance(body, _MOVING):
-        event = _envelope(proposed, position, before.version + 1, None)
-        return replace(event, protocol=trial.version_for(evolve(before, event)))
-    return _envelope(proposed, position, before.version + 1, trial.version_for(before))
+    event = _envelope(proposed, position, before.version + 1)
+    if isinstance(body, Corrected | Retracted):
+        possible.check_change(trial, before, evolve(before, event), proposed)
+    return replace(event, protocol=protocol_of(trial, before, event))
 
 
-def _still_possible(
-    trial: Trial, before: Participant, proposed: Proposed, correction: Corrected
-) -> None:
-    """A correction that would make the history impossible is refused like the event itself."""
-    target = before.recorded_at(correction.position)
-    assert target is not None
-    reads = as_corrected(target, correction, 0)
-    possible.check(trial, before, replace(proposed, body=reads.body, occurred_at=reads.occurred_at))
-    if reads.kind is Kind.FACT:
-        chapter_of(reads.body).check(trial, before, replace(proposed, body=reads.body))
+def protocol_of(trial: Trial, before: Participant, event: Recorded) -> str:
+    """The protocol version that an event of a participant is recorded under.
+
+    Where and under which consent the participant stands decides the version in force; the event
+    itself may be what changes it.
+    """
+    moves = isinstance(event.body, _MOVING)
+    return trial.version_for(evolve(before, event) if moves else before)
 
 
 def _following(
@@ -218,9 +214,7 @@ def _crossing(
     )
 
 
-def _envelope(
-    proposed: Proposed, position: int, version: int, protocol: str | None = None
-) -> Recorded:
+def _envelope(proposed: Proposed, position: int, version: int) -> Recorded:
     return Recorded(
         body=proposed.body,
         position=position,
@@ -233,5 +227,4 @@ def _envelope(
         id=proposed.id,
         reason=proposed.reason,
         recorded_at_source=proposed.recorded_at_source,
-        protocol=protocol,
     )

@@ -1,6 +1,7 @@
 """What Cairn itself writes into a proposed event before it is judged."""
 
 from datetime import date
+from typing import Any
 
 from domain.clinical.age import age_at
 from domain.journey.eligibility import EligibilityConfirmed, verdict_of
@@ -43,15 +44,24 @@ def _with_age(
 
 def _corrected_age(
     trial: Trial, participant: Participant, proposed: Proposed, body: Corrected
-) -> Event:
-    """A correction of the screening visit's date or of the birth date changes the age too."""
-    target = participant.recorded_at(body.position)
-    if target is None or proposed.birth is None:
+) -> Corrected:
+    """A correction of the screening visit's date or of the birth date changes the age too.
+
+    The one of a correction does so by what it makes that correction say.
+    """
+    target, subject = participant.recorded_at(body.position), participant.subject_at(body.position)
+    if target is None or subject is None or proposed.birth is None:
         return body
+    if isinstance(target.body, Corrected):
+        if body.data is None:
+            return body
+        inner = Corrected.model_validate(body.data)
+        said = _corrected_age(trial, participant, proposed, inner)
+        return body.model_copy(update={"data": _plain(said)})
     zone = trial.zone(participant.site)
-    match target.body:
+    match subject.body:
         case ScreeningStarted():
-            day: date | None = (body.occurred_at or target.occurred_at).civil(zone)[0]
+            day: date | None = (body.occurred_at or subject.occurred_at).civil(zone)[0]
         case DemographicsRecorded():
             day = screening_date(trial, participant)
         case _:
@@ -60,6 +70,9 @@ def _corrected_age(
         return body
     rule = trial.protocol_of(participant).settings.age_leap_rule
     age = age_at(proposed.birth, day, rule).model_dump(mode="json")
-    kept = target.body.model_dump(mode="json", exclude_none=True)
-    data = {**(body.data if body.data is not None else kept), "age_at_screening": age}
-    return body.model_copy(update={"data": data})
+    data = body.data if body.data is not None else _plain(subject.body)
+    return body.model_copy(update={"data": {**data, "age_at_screening": age}})
+
+
+def _plain(body: Event) -> dict[str, Any]:
+    return body.model_dump(mode="json", exclude_none=True)

@@ -75,6 +75,16 @@ class Participant:
                 return recorded
         return None
 
+    def subject_at(self, position: int) -> Recorded | None:
+        """What a correction of the event at a position is about in the end.
+
+        That is the event itself or, where it is a correction or retraction, the one that it names.
+        """
+        target = self.recorded_at(position)
+        while target is not None and isinstance(target.body, Corrected | Retracted):
+            target = self.recorded_at(target.body.position)
+        return target
+
     def detected(self) -> set[int]:
         """Positions of the standing deviations that Cairn detected."""
         standing = self.concluded.values()
@@ -206,7 +216,9 @@ def effective_history(history: Iterable[Recorded]) -> list[Recorded]:
             retracted.add(body.position)
         else:
             corrected.add(body.position)
-            events[body.position] = as_corrected(events[body.position], body, position)
+            # A correction that was itself corrected says what the newer one has it say.
+            by = recorded.corrected_by or position
+            events[body.position] = as_corrected(events[body.position], body, by)
     return [events[position] for position in sorted(events) if position not in retracted]
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from domain import admit as judge
 from domain.journey.oversight import Corrected, IdentityErased
 from domain.journey.referral import Referred
-from domain.kernel import PROVISIONAL, Conclusion, Decision, Event, Proposed, Refusal
+from domain.kernel import PROVISIONAL, Decision, Event, Proposed, Refusal
 from domain.participant import Participant
 from domain.time import When
 from domain.trial import study as studies
@@ -15,7 +15,7 @@ from infra.vault.keyring import KeyRing
 from services.door import Posted
 from services.door.refused import invalid
 from services.drafting import Judged
-from services.sealing import birth_of, has_protected, opened, resealed, sealed
+from services.sealing import birth_of, corrected, has_protected, sealed
 from services.state import NotFound
 from services.terms import ANY_VERSION, Group, PreconditionFailed, PreconditionRequired, Terms
 
@@ -99,15 +99,11 @@ class Judging:
             # One key seals everything of a participant: a part of it cannot be destroyed alone,
             # and an erasure that did not take place must not be recorded.
             raise invalid("/data/scope", "only-all")
-        birth = birth_of(self._keys, study, before, body)
-        if not isinstance(body, Corrected):
-            body = sealed(self._keys, study, before.id, body)
-        elif body.data is not None:
-            target = before.recorded_at(body.position)
-            if target is not None and not isinstance(target.body, Conclusion):
-                now_reads = opened(self._keys, study, before.id, body, target.type)
-                birth = birth_of(self._keys, study, before, now_reads)
-                body = resealed(self._keys, study, before.id, body, now_reads)
+        says: Event = body
+        if isinstance(body, Corrected):
+            says, body = corrected(self._keys, study, before, body)
+        birth = birth_of(self._keys, study, before, says)
+        body = sealed(self._keys, study, before.id, body)
         return self.proposed(posted, terms, before.id, birth, body)
 
 

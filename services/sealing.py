@@ -7,7 +7,7 @@ from pydantic import BaseModel, ValidationError
 from domain import catalogue
 from domain.journey.oversight import Corrected
 from domain.journey.screening import DemographicsRecorded
-from domain.kernel import Clear, Event, Sealed
+from domain.kernel import Clear, Conclusion, Event, Sealed
 from domain.participant import Participant
 from domain.time import When
 from infra.vault.keyring import KeyRing
@@ -30,40 +30,54 @@ def sealed(keys: KeyRing, study: str, participant: str, body: Event) -> Event:
     return body.model_copy(update=hidden) if hidden else body
 
 
-def opened(
-    keys: KeyRing, study: str, participant: str, correction: Corrected, target: str
+def corrected(
+    keys: KeyRing,
+    study: str,
+    participant: Participant,
+    correction: Corrected,
+    at: str = "/data/data",
+) -> tuple[Event, Corrected]:
+    """What the corrected event says then, protected values in clear; and the correction, sealed.
+
+    A correction of a correction says in the end how the event reads that both are about: it is
+    checked and sealed as that event. `at` is where the new data stand. Raises Invalid when they are
+    not valid against the event's schema; what cannot be corrected at all is told by its rule.
+    """
+    target = participant.recorded_at(correction.position)
+    if correction.data is None or target is None or isinstance(target.body, Conclusion):
+        return correction, correction
+    clear = body = _opened(keys, study, participant.id, correction.data, target.type, at)
+    if isinstance(body, Corrected):
+        clear, body = corrected(keys, study, participant, body, at + "/data")
+    hidden = sealed(keys, study, participant.id, body)
+    data = hidden.model_dump(mode="json", exclude_none=True)
+    return clear, correction.model_copy(update={"data": data})
+
+
+def _opened(
+    keys: KeyRing, study: str, participant: str, posted: dict[str, Any], target: str, at: str
 ) -> Event:
-    """The corrected event's new body as posted: validated, protected values still in clear.
+    """An event's new data as posted: validated, protected values still in clear.
 
     A protected field that the correction leaves as the ledger shows it (sealed) stays as it is.
-    Raises Invalid when the new data are not valid against the corrected event's schema.
     """
-    cls = catalogue.PARTICIPANT[target]
-    data: dict[str, Any] = dict(correction.data or {})
+    data = dict(posted)
     for name, value in data.items():
         if isinstance(value, dict) and value.keys() == {"sealed", "key"}:
-            kept = _kept(value, name)
+            kept = _kept(value, at + pointer((name,)))
             clear = keys.unseal(study, participant, f"{target}.{name}", kept)
             data[name] = kept if clear is None else clear
     try:
-        return cls.model_validate(data)
+        return catalogue.PARTICIPANT[target].model_validate(data)
     except ValidationError as error:
-        raise Invalid(problems_of(error, "/data/data")) from None
+        raise Invalid(problems_of(error, at)) from None
 
 
-def _kept(value: dict[str, Any], name: str) -> Sealed:
+def _kept(value: dict[str, Any], at: str) -> Sealed:
     try:
         return Sealed.model_validate(value)
     except ValidationError as error:
-        raise Invalid(problems_of(error, "/data/data" + pointer((name,)))) from None
-
-
-def resealed(
-    keys: KeyRing, study: str, participant: str, correction: Corrected, body: Event
-) -> Corrected:
-    """The correction carrying the body with its protected values sealed."""
-    data = sealed(keys, study, participant, body).model_dump(mode="json", exclude_none=True)
-    return correction.model_copy(update={"data": data})
+        raise Invalid(problems_of(error, at)) from None
 
 
 def birth_of(keys: KeyRing, study: str, participant: Participant, body: Event) -> When | None:

@@ -237,8 +237,22 @@ def _can_be_corrected(participant: "Participant", body: Corrected | Retracted) -
         raise Refused("order", "a conclusion cannot be corrected; correct what it rests on")
     if isinstance(target.body, IdentityErased):
         raise Refused("erased", "an erasure cannot be undone", (target.position,))
-    if isinstance(body, Corrected) and body.data is None and body.occurred_at is None:
+    if isinstance(target.body, Signed):
+        # 21 CFR 11.70: a signature is not cut off, and not made to say something else.
+        words = "a signature is neither corrected nor taken back; sign again"
+        raise Refused("signer", words, (target.position,))
+    if isinstance(body, Corrected):
+        _says_what_changes(body, target)
+
+
+def _says_what_changes(body: Corrected, target: Recorded) -> None:
+    if body.data is None and body.occurred_at is None:
         raise Refused("order", "a correction says what changes: data, occurred_at or both")
+    if body.data is None or not isinstance(target.body, Corrected | Retracted):
+        return
+    if body.data.get("position") != target.body.position:
+        words = "a correction goes on naming its event; take it back and correct the other one"
+        raise Refused("order", words, (target.position,))
 
 
 # --- evolve: how memory changes -------------------------------------------------------------------
