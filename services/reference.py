@@ -1,4 +1,4 @@
-"""The reference pages that are generated from the code: event catalogue and error registry.
+"""The reference pages that are generated from the code: event catalogue, error registry, topics.
 
 `python -m services.reference` writes them; a test fails while they differ from the code.
 """
@@ -13,6 +13,7 @@ from domain import catalogue
 from domain.kernel import Event, Kind
 from domain.participant import CHAPTER_OF
 from domain.refusals import IMPOSSIBLE, REFUSED
+from services import asyncapi
 from services.problems import PROBLEMS
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -22,7 +23,11 @@ _KIND = {Kind.FACT: "fact", Kind.DECISION: "decision", Kind.CONCLUSION: "conclus
 
 def pages() -> Mapping[str, str]:
     """File name below `docs/` -> what must stand in it."""
-    return {"events.md": "\n".join(_events()), "errors.md": "\n".join(_errors())}
+    return {
+        "events.md": "\n".join(_events()),
+        "errors.md": "\n".join(_errors()),
+        "asyncapi.yaml": asyncapi.text(),
+    }
 
 
 def write() -> None:
@@ -147,4 +152,4 @@ def _errors() -> Iterator[str]:
 
 if __name__ == "__main__":
     write()
-    sys.stdout.write("docs/events.md and docs/errors.md are written\n")
+    sys.stdout.write("".join(f"docs/{name} is written\n" for name in pages()))

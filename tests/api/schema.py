@@ -34,6 +34,7 @@ WORDS = {
     "minimum",
     "oneOf",
     "pattern",
+    "patternProperties",
     "properties",
     "propertyNames",
     "required",
@@ -103,10 +104,14 @@ def _object(
         if name not in value:
             yield f"{at}: lacks {name}"
     known = schema.get("properties", {})
+    alike = schema.get("patternProperties", {})
     for name, member in value.items():
-        if name in known:
-            yield from _errors(member, known[name], document, f"{at}/{name}")
-        elif schema.get("additionalProperties") is False:
+        matching = [inner for pattern, inner in alike.items() if re.search(pattern, name)]
+        for inner in [known[name]] if name in known else matching:
+            yield from _errors(member, inner, document, f"{at}/{name}")
+        if name in known or matching:
+            continue
+        if schema.get("additionalProperties") is False:
             yield f"{at}: has {name}"
         elif isinstance(schema.get("additionalProperties"), dict):
             yield from _errors(member, schema["additionalProperties"], document, f"{at}/{name}")

@@ -11,7 +11,7 @@ from services.reference import DOCS, pages
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("name", ["events.md", "errors.md"])
+@pytest.mark.parametrize("name", ["events.md", "errors.md", "asyncapi.yaml"])
 def test_the_page_is_what_the_code_says(name: str) -> None:
     assert (DOCS / name).read_text(encoding="utf-8") == pages()[name], "run `make docs`"
 
