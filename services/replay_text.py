@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from services.replay import Change, Replay
+from services.replay_check import Checked, Finding
 
 SHOWN_CHARACTERS_MAX = 160
 """Longer values are cut in the text; the JSON has them whole."""
@@ -32,6 +33,30 @@ def story(replays: Iterable[Replay]) -> Iterator[str]:
         if event["kind"] != "conclusion":
             words.append(f"on {event['occurred_at']} by {event['actor']['id']}")
         yield "  ".join(words)
+
+
+def in_a_line(finding: Finding) -> str:
+    """A finding of the replay check: where, what, and both readings."""
+    where = finding.participant or "the study's stream"
+    words = f"position {finding.position}, {where}: {finding.what}: {finding.type}"
+    if finding.rule != finding.type:
+        words += f" ({finding.rule})"
+    if finding.protocol is not None:
+        words += f", protocol {finding.protocol}"
+    if finding.fields:
+        words += f", in {', '.join(finding.fields)}"
+    sides = (("the log says", finding.recorded), ("computed now", finding.computed))
+    told = [f"\n  {who}: {_shown(side)}" for who, side in sides if side is not None]
+    return words + "".join(told)
+
+
+def in_a_sentence(checked: Checked) -> str:
+    """What a replay check looked at, and how many things differ."""
+    found = f"{checked.differences} differ" if checked.differences else "nothing differs"
+    return (
+        f"{checked.study}, up to position {checked.position}: {checked.events} events and"
+        f" {checked.conclusions} conclusions of {checked.participants} participants: {found}"
+    )
 
 
 def _event(one: Replay) -> Iterator[str]:

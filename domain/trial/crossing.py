@@ -29,16 +29,16 @@ def crossings(
     """
     slot = slot_of(trial, participant, now)
     standing = trial.slots.get(participant.id)
-    slots = dict(trial.slots)
     if slot is None:
         if standing is None:
             return
         yield SlotFreed(participant=participant.id, evidence=standing.cited)
-        del slots[participant.id]
+        slots = {who: one for who, one in trial.slots.items() if who != participant.id}
     else:
         if standing is not None and standing.body.substance() == slot.substance():
             return
         yield slot
+        slots = dict(trial.slots)
         slots[participant.id] = Noted(slot, Recorded(slot, first, 0, When.at(now), now, _NOBODY))
     protocol = trial.protocol_of(participant)
     today = now.astimezone(zone_named(protocol.settings.sponsor_timezone)).date()

@@ -1,7 +1,10 @@
-"""`replay`: a participant's history, version by version."""
+"""`replay`: a participant's history, version by version; `replay --check`: is it what follows?"""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
+import orjson
 import typer
 
 from domain.time import When
@@ -11,12 +14,16 @@ from services.commands.options import DataOption, JsonOption, settings_of
 from services.commands.store import opened
 from services.commands.troubles import Trouble
 from services.replay import replay, replay_all
-from services.replay_text import story, text
+from services.replay_check import ReplayCheck
+from services.replay_text import in_a_line, in_a_sentence, story, text
 from services.state import NotFound, recorded
 
 
 def replay_command(
-    who: Annotated[str, typer.Argument(metavar="STUDY/PARTICIPANT")],
+    who: Annotated[
+        str,
+        typer.Argument(metavar="STUDY/PARTICIPANT", help="With --check also a whole STUDY."),
+    ],
     at: Annotated[
         str | None,
         typer.Option(
@@ -25,11 +32,25 @@ def replay_command(
             help="A version, or an instant or date: the last version recorded by then.",
         ),
     ] = None,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check",
+            help="Recompute every recorded conclusion from what preceded it, and list what differs"
+            " (exit code 1). With --json a line each, and at the end what was looked at.",
+        ),
+    ] = False,
     data: DataOption = None,
     json: JsonOption = False,
 ) -> None:
     """Replay a participant: every version in a line each, or one version whole with --at."""
     study, _, name = who.partition("/")
+    if check:
+        if at is not None:
+            raise Trouble("--check looks at a whole history: leave --at out")
+        with opened(settings_of(data)) as cairn:
+            _check(cairn, study, name or None, json=json)
+        return
     if not study or not name:
         raise Trouble("name the participant as STUDY/PARTICIPANT")
     with opened(settings_of(data)) as cairn:
@@ -41,6 +62,30 @@ def replay_command(
             console.say_json(found.document())
         else:
             console.say(text(found).rstrip("\n"))
+
+
+def _check(cairn: Cairn, study: str, name: str | None, *, json: bool) -> None:
+    """Say each difference as it is found, then what was looked at."""
+    with _progress(cairn, study, name, quiet=json) as check:
+        for finding in check.findings():
+            if json:
+                console.say_bytes(orjson.dumps({"finding": finding.document()}) + b"\n")
+            else:
+                console.say(in_a_line(finding))
+    if json:
+        console.say_bytes(orjson.dumps({"checked": check.checked.document()}) + b"\n")
+    else:
+        console.say(in_a_sentence(check.checked))
+    if check.checked.differences:
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _progress(cairn: Cairn, study: str, name: str | None, *, quiet: bool) -> Iterator[ReplayCheck]:
+    check = ReplayCheck(cairn.ledger, cairn.documents, study, name)
+    with console.progress(f"{study}: replay check", check.total(), quiet=quiet) as advance:
+        check.progress = advance
+        yield check
 
 
 def _all(cairn: Cairn, study: str, name: str, *, json: bool) -> None:
