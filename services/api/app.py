@@ -12,13 +12,13 @@ from starlette.responses import Response
 
 from services.api import audit, events, health, openapi, schedules, studies, views
 from services.api.direct import Direct
-from services.api.errors import OURS, problem_of
 from services.api.feed import Feeds
 from services.api.gate import Gate
 from services.api.replies import problem_reply
 from services.api.watched import Measures, Watched
 from services.bootstrap import Cairn
 from services.door.refused import problems_of_request
+from services.errors import OURS, problem_of
 from services.problems import answered
 
 PREFIX = "/v1"

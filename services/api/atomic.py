@@ -6,14 +6,14 @@ from starlette.responses import Response
 
 from domain.kernel import Refusal
 from services.api import access
-from services.api.batch import Item, Result, failed, placed
-from services.api.errors import problem_of
 from services.api.replies import json_reply, problem_reply
 from services.auth import Caller
+from services.batch import Item, Result, failed, placed
 from services.bootstrap import Cairn
 from services.door import Posted, TooLarge
 from services.door.content import ARRAY_MAX_EVENTS
 from services.door.refused import invalid
+from services.errors import problem_of
 from services.problems import Answered, answered
 from services.terms import Group, Terms
 

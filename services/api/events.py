@@ -12,16 +12,16 @@ from starlette.types import Receive
 from domain.kernel import Problem, Refusal
 from services.api import access, asked
 from services.api.atomic import atomically
-from services.api.batch import Batch, Item
-from services.api.errors import problem_of
 from services.api.naming import chosen_name, is_name
 from services.api.replies import answer_reply, json_reply
 from services.api.streams import Answering, items
 from services.auth import Caller
+from services.batch import Batch, Item
 from services.bootstrap import Cairn
 from services.door import Invalid, Posted, TooLarge
 from services.door.content import ARRAY_MAX_EVENTS, Content, Form, form_of, parsed
 from services.door.refused import invalid
+from services.errors import problem_of
 from services.terms import Terms
 
 router = APIRouter(tags=["Events"])
@@ -106,7 +106,7 @@ async def post_study_events(request: Request) -> Response:
         read = _items(content, study)
         if atomic:
             return await atomically(cairn, caller, study, read, terms)
-        batch = Batch(cairn, caller, study, terms, request.app.state.measures)
+        batch = Batch(cairn, caller, study, terms, request.app.state.measures.refused)
         return json_reply([result async for result in batch.results(_each(read))])
 
 
@@ -137,7 +137,7 @@ def _streamed(
     read = _reader("ndjson", study, participant)
 
     def results(receive: Receive) -> AsyncGenerator[dict[str, Any], None]:
-        batch = Batch(cairn, caller, study, terms, request.app.state.measures)
+        batch = Batch(cairn, caller, study, terms, request.app.state.measures.refused)
         return batch.results(items(receive, read))
 
     return Answering(results, _gate(request))

@@ -8,10 +8,10 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from infra.ledger.types import Stored
-from services.api.errors import TooMany
 from services.api.replies import event_bytes
 from services.bootstrap import Cairn
 from services.door import Malformed
+from services.errors import TooMany
 
 MEDIA_TYPE = "text/event-stream"
 

@@ -3,7 +3,7 @@
 from contextlib import AbstractContextManager
 from types import TracebackType
 
-from services.api.errors import TooMany
+from services.errors import TooMany
 
 UNDER_WAY_MAX = 2_000
 

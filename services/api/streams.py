@@ -11,11 +11,11 @@ import orjson
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from services.api.batch import Item, Result
-from services.api.errors import problem_of
 from services.api.replies import NDJSON
+from services.batch import Item, Result
 from services.door import Invalid, Malformed, Posted, TooLarge
 from services.door.strict import EVENT_MAX_BYTES, document
+from services.errors import problem_of
 
 SPOOL_MEMORY_BYTES = 1024 * 1024
 CHUNK_BYTES = 65_536

@@ -9,10 +9,10 @@ from starlette.responses import Response
 from domain.trial.study import Trial
 from infra.protocol_files import DOCUMENT_BYTES_MAX
 from services.api import access, asked
-from services.api.errors import Forbidden
 from services.api.replies import etag, json_reply
 from services.door import TooLarge
 from services.door.refused import invalid
+from services.errors import Forbidden
 from services.publishing import Rendering
 
 router = APIRouter(tags=["Studies"])

@@ -7,25 +7,25 @@ is bounded by the window of items under way.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
 
 from domain.kernel import Refusal
 from infra.ledger.types import StoreAway, StoreFull
-from services import logs
-from services.api import access
-from services.api.errors import problem_of
-from services.api.watched import Measures
+from services import access, logs
 from services.auth import Caller
 from services.bootstrap import Cairn
 from services.door import Posted
+from services.errors import problem_of
 from services.problems import Answered, answered
 from services.terms import Answer, Place, Terms
 
 WINDOW_ITEMS = 512
 TOGETHER_MAX = 32
 """Items of one participant that are tried in one append."""
+WAITS = 202
+"""The status of an item that is not decided."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,12 @@ class Item:
     index: int
     posted: Posted | None = None
     problem: Answered | None = None
+    terms: Terms | None = None
+    """Conditions of its own; None: those of the batch."""
 
+
+Waits = Callable[[Item, BaseException], bool]
+"""Whether an item that was not recorded may still be, once others are: then nothing is decided."""
 
 Result = dict[str, Any]
 Sure = asyncio.Future[Result]
@@ -57,14 +62,30 @@ def failed(index: int, problem: Answered) -> Result:
     return {"index": index, "status": problem.status, "problem": problem.document()}
 
 
+def waiting(index: int, problem: Answered) -> Result:
+    """The result of an item that waits for others; the problem is what it would be told now."""
+    return {"index": index, "status": WAITS, "problem": problem.document()}
+
+
+def _never(_item: Item, _error: BaseException) -> bool:
+    return False
+
+
 class Batch:
-    """Records the items of one request."""
+    """Records the items of one request, or of whatever came together."""
 
     def __init__(
-        self, cairn: Cairn, caller: Caller, study: str, terms: Terms, measures: Measures
+        self,
+        cairn: Cairn,
+        caller: Caller,
+        study: str,
+        terms: Terms,
+        refused: Callable[[Answered], None],
+        waits: Waits = _never,
     ) -> None:
         self._cairn = cairn
-        self._measures = measures
+        self._refused = refused
+        self._waits = waits
         self._caller = caller
         self._study = study
         self._terms = terms
@@ -125,9 +146,10 @@ class Batch:
             del self._waiting[participant]
 
     async def _together(self, participant: str, pairs: list[tuple[Item, Sure]]) -> None:
-        if len(pairs) > 1 and self._terms.if_match is None:
+        own = any(item.terms is not None for item, _ in pairs)
+        if len(pairs) > 1 and self._terms.if_match is None and not own:
             posted = [item.posted for item, _ in pairs if item.posted is not None]
-            answer = await self._tried(participant, posted)
+            answer = await self._tried(participant, posted, self._terms)
             if isinstance(answer, Answer):
                 for (item, sure), place in zip(pairs, answer.places, strict=True):
                     sure.set_result(placed(item.index, place))
@@ -141,14 +163,16 @@ class Batch:
 
     async def _alone(self, participant: str | None, item: Item) -> Result:
         assert item.posted is not None
-        answer = await self._tried(participant, [item.posted])
+        terms = item.terms or self._terms
+        answer = await self._tried(participant, [item.posted], terms)
         if isinstance(answer, Answer):
             return placed(item.index, answer.places[0])
+        told = problem_of(answer)
+        if told is not None and self._waits(item, answer):
+            return waiting(item.index, told)
         if isinstance(answer, Refusal):
             (away,) = await asyncio.gather(
-                self._cairn.refusals.keep(
-                    self._study, participant, [item.posted], answer, self._terms
-                ),
+                self._cairn.refusals.keep(self._study, participant, [item.posted], answer, terms),
                 return_exceptions=True,
             )
             if away is not None:
@@ -156,28 +180,30 @@ class Batch:
                 answer = away
         return failed(item.index, self._problem(answer))
 
-    async def _tried(self, participant: str | None, posted: list[Posted]) -> Answer | BaseException:
+    async def _tried(
+        self, participant: str | None, posted: list[Posted], terms: Terms
+    ) -> Answer | BaseException:
         """What became of the events: one item's failure is not the batch's."""
         recorded = (
-            self._record_study(posted[0])
+            self._record_study(posted[0], terms)
             if participant is None
-            else self._record(participant, posted)
+            else self._record(participant, posted, terms)
         )
         (answer,) = await asyncio.gather(recorded, return_exceptions=True)
         return answer
 
-    async def _record(self, participant: str, posted: list[Posted]) -> Answer:
+    async def _record(self, participant: str, posted: list[Posted], terms: Terms) -> Answer:
         await access.may_post(self._cairn, self._caller, self._study, participant, posted)
-        return await self._cairn.recording.record(self._study, participant, posted, self._terms)
+        return await self._cairn.recording.record(self._study, participant, posted, terms)
 
-    async def _record_study(self, posted: Posted) -> Answer:
+    async def _record_study(self, posted: Posted, terms: Terms) -> Answer:
         await access.may_post_study(self._cairn, self._caller, self._study, posted)
-        return await self._cairn.recording.record_study(self._study, posted, self._terms)
+        return await self._cairn.recording.record_study(self._study, posted, terms)
 
     def _problem(self, error: BaseException) -> Answered:
         problem = problem_of(error)
         if problem is None:
             logs.defect(error)
             problem = answered("internal", "The item was not recorded.")
-        self._measures.refused(problem)
+        self._refused(problem)
         return problem
