@@ -19,6 +19,13 @@ BOOTSTRAP = "CAIRN_TESTS_KAFKA_BOOTSTRAP"
 """The address of an Apache Kafka to test on, instead of one that the tests start."""
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that have brokers of their own, which no address can stand for."""
+    for item in items:
+        if "brokers" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.brokers)
+
+
 @pytest.fixture(scope="session")
 def broker() -> str:
     """The address of a running Apache Kafka, one for the whole run; use topics of your own."""
