@@ -50,7 +50,7 @@ def corrected(
     if isinstance(body, Corrected):
         clear, body = corrected(keys, study, participant, body, at + "/data")
     hidden = sealed(keys, study, participant.id, body)
-    data = hidden.model_dump(mode="json", exclude_none=True)
+    data = hidden.model_dump(mode="json", exclude={"type"}, exclude_none=True)
     return clear, correction.model_copy(update={"data": data})
 
 
