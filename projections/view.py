@@ -1,4 +1,4 @@
-"""What a view is: rows computed from a participant, and the difference that the projector writes.
+"""What a view is: rows computed from a participant, of which the projector writes the difference.
 
 A row holds nothing that depends on the present. What does (an open window, a running clock) is kept
 as a timeline: the states and since when each holds, so that any "now" only has to look it up.
@@ -96,12 +96,6 @@ class View:
         """A row read back from the table."""
         return Row(participant, key, columns, item)
 
-    def difference(
-        self, before: Mapping[str, bytes], after: Mapping[str, Row]
-    ) -> tuple[list[Row], list[str]]:
-        """What turns the rows before into the rows after."""
-        return difference(before, after)
-
     def digest(self, rows: Iterable[Row]) -> str:
         """The digest of rows in the order of participant and key."""
         return digest(rows)
@@ -113,17 +107,6 @@ class View:
     def rests_on(self, event: Event) -> bool:
         """Whether an event of the study's stream may change anybody's rows."""
         return rests_on(event)
-
-
-def difference(
-    before: Mapping[str, bytes], after: Mapping[str, Row]
-) -> tuple[list[Row], list[str]]:
-    """The rows that are new or changed, and the keys that are gone.
-
-    `before` maps the key of each row to its digest.
-    """
-    put = [row for key, row in after.items() if before.get(key) != row.digest()]
-    return put, [key for key in before if key not in after]
 
 
 def digest(rows: Iterable[Row]) -> str:

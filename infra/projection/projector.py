@@ -2,42 +2,37 @@
 
 Rows and cursor change in one transaction, and the cursor only from where it was read: any number of
 projectors may run, of two at one position one writes and the other finds that out and stands aside.
-Wake-ups are hints; it also polls.
+Wake-ups are hints; it also polls. Views that workers keep by partitions are left to them as long as
+they move; when they do not, it joins them and follows the ledger in their place.
 """
 
 import threading
 import time
-from collections.abc import Callable, Container
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from infra.documents import Documents
 from infra.ledger.ledger import Ledger
 from infra.ledger.types import StoreAway
 from infra.projection.folds import Folds
-from infra.projection.lane import Halted, Lane
+from infra.projection.following import Following, Notice
+from infra.projection.partitions import Partition, join
 from infra.projection.rebuilding import Progress, Rebuilt, rebuild
 from infra.projection.tables import Cursor, Overtaken, ViewTables
 
 POLL_SECONDS = 1.0
 ASIDE_SECONDS = 1.0
-RETRY_SECONDS_MAX = 30.0
-
-Notice = Callable[..., None]
-"""Told what happened: a fixed name, and circumstances by keyword; never anything personal."""
+STALLED_SECONDS = 10.0
+"""Partitions that nobody moved for so long, with events waiting, are joined."""
+JOIN_ROUNDS_MAX = 20
 
 
 @dataclass(slots=True)
-class _Following:
-    """One study as this projector follows it."""
+class _Watched:
+    """Others at work on a study's views: where they stood when it was last looked at."""
 
-    lanes: list[Lane] | None = None
-    """None: to be read from the tables."""
-    halted: dict[str, tuple[int, float]] = field(default_factory=dict)
-    """View -> the last position that it may take in, and when (monotonic) to try again."""
-    failures: int = 0
+    at: list[Cursor]
+    head: int = 0
     not_before: float = 0.0
-    aside_at: list[Cursor] | None = None
-    """Where the cursors were when another projector turned out to be faster."""
 
 
 class Projector:
@@ -51,10 +46,12 @@ class Projector:
         notice: Notice = lambda _name, **_circumstances: None,
     ) -> None:
         self.tables = tables
-        self._folds = Folds(ledger, documents)
+        self.folds = Folds(ledger, documents)
         self._ledger = ledger
         self._notice = notice
-        self._studies: dict[str, _Following] = {}
+        self._studies: dict[str, Following] = {}
+        self._aside: dict[str, _Watched] = {}
+        self._divided: dict[str, _Watched] = {}
         self._woken = threading.Event()
         self._listening = False
 
@@ -95,16 +92,11 @@ class Projector:
 
         Raises StoreAway, or what makes the study itself unreadable.
         """
-        following = self._following(study)
         head = self._ledger.head(study)
-        while True:
-            try:
-                if not self._step(study, following, head):
-                    break
-            except Overtaken:
-                following.lanes = None
-        flowing = [lane for lane in following.lanes or () if not self._waits(following, lane)]
-        return min((lane.position for lane in flowing), default=0)
+        reached = self._catch_up(self._following(study), head)
+        for following in self._partitions(study):
+            reached += self._catch_up(following, head)
+        return min(reached, default=0)
 
     def lag(self, study: str) -> dict[str, int]:
         """View -> how many events of the study's log it does not reflect yet."""
@@ -123,7 +115,7 @@ class Projector:
         The new one stands where the other stood: whoever follows the log goes on from there.
         Raises RebuildUnderWay; what cannot be projected in a view that may have no gaps: Halted.
         """
-        return rebuild(self._folds, self.tables, study, view, progress)
+        return rebuild(self.folds, self.tables, study, view, progress)
 
     def digest(self, study: str, view: str, generation: int | None = None) -> str:
         """SHA-256 (hex) over the rows of a generation; of the one that is read by default."""
@@ -131,120 +123,106 @@ class Projector:
             generation = self.tables.active(study)[view].generation
         return self.tables.digest(study, view, generation)
 
+    def join(self, study: str) -> list[str]:
+        """Make one cursor of those that partitions have; the views for which that cannot be done.
+
+        Those are halted in some partition, or workers move them at this moment. Raises StoreAway,
+        or what makes the study itself unreadable.
+        """
+        left: list[str] = []
+        for _ in range(JOIN_ROUNDS_MAX):
+            reached = [one.position for one in self.tables.partition_cursors(study)]
+            for following in self._partitions(study):
+                self._catch_up(following, max(reached, default=0))
+            left = join(self.tables, study)
+            if not left:
+                break
+        return left
+
     # --- one study --------------------------------------------------------------------------------
 
     def _round(self, study: str) -> bool:
         """One step of a study; whether there may be more to do at once."""
         following = self._following(study)
-        if time.monotonic() < following.not_before:
-            return False
-        if following.aside_at is not None and self._others_go_on(study, following):
+        if following.waits or self._others_go_on(study):
             return False
         try:
-            moved = self._step(study, following, None)
+            self._watch_partitions(study, following)
+            return following.step()
         except Overtaken:
-            following.lanes = None
-            following.aside_at = self.tables.cursors(study)
-            following.not_before = time.monotonic() + ASIDE_SECONDS
-            return False
+            following.forget()
+            now = self.tables.cursors(study)
+            self._aside[study] = _Watched(now, not_before=time.monotonic() + ASIDE_SECONDS)
         except StoreAway:
             raise
         except Exception as error:  # noqa: BLE001  one study must not hold up the others
-            following.lanes = None
-            following.failures += 1
-            pause = min(POLL_SECONDS * 2**following.failures, RETRY_SECONDS_MAX)
-            following.not_before = time.monotonic() + pause
-            self._notice("projection-failed", study=study, kind=type(error).__name__)
-            return False
-        following.failures = 0
-        return moved
+            following.failed(error)
+        return False
 
-    def _others_go_on(self, study: str, following: _Following) -> bool:
+    def _others_go_on(self, study: str) -> bool:
         """Whether the projector that was faster has moved since; then it needs no help."""
+        aside = self._aside.get(study)
+        if aside is None:
+            return False
+        if time.monotonic() < aside.not_before:
+            return True
         now = self.tables.cursors(study)
-        moved = now != following.aside_at
-        following.aside_at = now if moved else None
-        following.not_before = time.monotonic() + ASIDE_SECONDS if moved else 0.0
-        return moved
+        if now == aside.at:
+            del self._aside[study]
+            return False
+        self._aside[study] = _Watched(now, not_before=time.monotonic() + ASIDE_SECONDS)
+        return True
 
-    def _step(self, study: str, following: _Following, up_to: int | None) -> bool:
-        """One step of each lane that has something to do."""
-        lanes = self._lanes(study, following)
-        moved = False
-        for lane in list(lanes):
-            limit = self._limit(following, lane, up_to)
-            if limit is not None and limit <= lane.position:
-                continue
+    def _watch_partitions(self, study: str, following: Following) -> None:
+        """Join what is divided when nobody has moved any partition for a while."""
+        now = time.monotonic()
+        watched = self._divided.get(study)
+        if watched is not None and now < watched.not_before:
+            return
+        cursors = self.tables.partition_cursors(study)
+        if not cursors:
+            if watched is not None and watched.at:
+                following.forget()  # joined by another
+            self._divided[study] = _Watched([], not_before=now + ASIDE_SECONDS)
+            return
+        if watched is None or watched.at != cursors or watched.head == 0:
+            head, until = self._ledger.head(study), now + STALLED_SECONDS
+            self._divided[study] = _Watched(cursors, head, until)
+            return
+        del self._divided[study]
+        if min(one.position for one in cursors) < watched.head:
+            self._notice("partitions-joined", study=study, left=",".join(self.join(study)))
+            following.forget()
+
+    def _catch_up(self, following: Following, head: int) -> list[int]:
+        """Take in all up to a position; where the lanes that are not held up stand then."""
+        while True:
             try:
-                moved = lane.step(limit) or moved
-            except Halted as halt:
-                self._halt(study, following, halt)
-                return True
+                if not following.step(head):
+                    return [lane.position for lane in following.flowing()]
             except Overtaken:
-                raise
-            except Exception:
-                following.lanes = None
-                raise
-            for cursor in lane.cursors:
-                if following.halted.get(cursor.view, (lane.position, 0.0))[0] < lane.position:
-                    del following.halted[cursor.view]
-        if len(lanes) > 1 and len({lane.position for lane in lanes}) == 1:
-            following.lanes = None
-        return moved
+                following.forget()
 
-    def _limit(self, following: _Following, lane: Lane, up_to: int | None) -> int | None:
-        """How far the lane may go now: a halted view not beyond what it can take in."""
-        for cursor in lane.cursors:
-            last, again = following.halted.get(cursor.view, (0, 0.0))
-            if time.monotonic() < again:
-                return last if up_to is None else min(last, up_to)
-        return up_to
+    def _partitions(self, study: str) -> list[Following]:
+        """Each partition into which some view is divided."""
+        found = {
+            Partition(one.partition, one.partitions)
+            for one in self.tables.partition_cursors(study)
+            if one.partition is not None and one.partitions is not None
+        }
+        return [
+            Following(self.folds, self.tables, study, self._notice, one)
+            for one in sorted(found, key=lambda one: (one.of, one.number))
+        ]
 
-    def _waits(self, following: _Following, lane: Lane) -> bool:
-        return any(cursor.view in following.halted for cursor in lane.cursors)
-
-    def _halt(self, study: str, following: _Following, halt: Halted) -> None:
-        """Stop the view in front of what it cannot take in; the others go on without it."""
-        following.lanes = None
-        again = time.monotonic() + RETRY_SECONDS_MAX
-        following.halted[halt.cursor.view] = (halt.position - 1, again)
-        with self.tables.writing(study) as writing:
-            writing.halt(halt.cursor, halt.position, halt.error)
-        self._notice(
-            "view-halted",
-            study=study,
-            view=halt.cursor.view,
-            position=halt.position,
-            kind=halt.error,
-        )
-
-    def _lanes(self, study: str, following: _Following) -> list[Lane]:
-        if following.lanes is None:
-            self.tables.begin(study)
-            following.lanes = lanes(
-                self._folds, self.tables, study, following.halted, self.tables.active(study)
-            )
-        return following.lanes
-
-    def _following(self, study: str) -> _Following:
-        return self._studies.setdefault(study, _Following())
+    def _following(self, study: str) -> Following:
+        found = self._studies.get(study)
+        if found is None:
+            found = Following(self.folds, self.tables, study, self._notice)
+            self._studies[study] = found
+        return found
 
     def _listen(self) -> None:
         if not self._listening:
             self._listening = True
             self._ledger.listen(lambda _study: self._woken.set())
-
-
-def lanes(
-    folds: Folds,
-    tables: ViewTables,
-    study: str,
-    halted: Container[str],
-    active: dict[str, Cursor],
-) -> list[Lane]:
-    """The views of a study, those that stand together in one lane; halted ones by themselves."""
-    grouped: dict[tuple[int, str], list[Cursor]] = {}
-    for name, cursor in active.items():
-        alone = name if name in halted else ""
-        grouped.setdefault((cursor.position, alone), []).append(cursor)
-    return [Lane.open(folds, tables, study, cursors) for cursors in grouped.values()]

@@ -6,12 +6,14 @@ leaves rows nobody reads; the next rebuild removes them.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from infra.ledger.types import StoreAway
 from infra.postgres.pool import connect, conninfo_of
+from infra.projection.batch import Halted
 from infra.projection.folds import Folds
-from infra.projection.lane import Halted, Lane
+from infra.projection.lane import Lane
+from infra.projection.partitions import Partition, divide_one
 from infra.projection.shapes import RowShape
 from infra.projection.tables import SQL, Cursor, ViewTables
 
@@ -53,7 +55,7 @@ def rebuild(folds: Folds, tables: ViewTables, study: str, name: str, progress: P
         rows = _fill(folds, tables, study, cursor, progress)
         lane = Lane.open(folds, tables, study, [cursor])
         _follow(tables, study, lane, name)
-        rebuilt = _swap(tables, study, lane, rows)
+        rebuilt = _swap(folds, tables, study, lane, rows)
         _clear_leftovers(tables, study, name)
         return rebuilt
 
@@ -135,19 +137,43 @@ def _follow(tables: ViewTables, study: str, lane: Lane, name: str) -> None:
         pass
 
 
-def _swap(tables: ViewTables, study: str, lane: Lane, rows: int) -> Rebuilt:
+def _swap(folds: Folds, tables: ViewTables, study: str, lane: Lane, rows: int) -> Rebuilt:
     """Make the new generation the one that is read, in one transaction."""
     with tables.writing(study) as writing:
         # The live projector waits here, at a position that the new generation then reaches too.
         # A crash from here on to the commit leaves the old generation in its place.
         cursor = lane.cursors[0]
-        generation, position = writing.execute("active_held", cursor).fetchone()
-        while lane.step(position):
-            pass
-        cursor = lane.cursors[0]
+        generation, position, partitions = writing.execute("active_held", cursor).fetchone()
         old = Cursor(cursor.view, cursor.version, generation, "active", position)
+        if partitions is None:
+            _reach(lane, position)
+        else:
+            # So do the workers, each partition at a position of its own.
+            held = writing.execute("held_partitions", old).fetchall()
+            _reach_by_partition(folds, tables, lane, {one[0]: one[1] for one in held})
+            position = min(one[1] for one in held)
+            writing.execute("take_offsets", cursor, other=generation)
+            writing.execute("end_partitions", old)
         before = tables.digest_in(writing.connection, study, cursor.view, generation)
         after = tables.digest_in(writing.connection, study, cursor.view, cursor.generation)
         writing.execute("turn", old, status="old")
         writing.execute("turn", cursor, status="active")
-    return Rebuilt(cursor.view, cursor.generation, cursor.position, rows, after, before)
+    return Rebuilt(cursor.view, cursor.generation, position, rows, after, before)
+
+
+def _reach(lane: Lane, position: int) -> None:
+    while lane.step(position):
+        pass
+
+
+def _reach_by_partition(
+    folds: Folds, tables: ViewTables, whole: Lane, positions: dict[int, int]
+) -> None:
+    """Divide the new generation as the one that is read is, and bring each partition as far."""
+    of = len(positions)
+    with tables.writing(whole.study) as writing:
+        divide_one(writing, whole.cursors[0], of)
+    for number, position in positions.items():
+        cursor = replace(whole.cursors[0], partitions=of, partition=number)
+        lane = Lane.open(folds, tables, whole.study, [cursor], Partition(number, of))
+        _reach(lane, position)

@@ -65,11 +65,6 @@ class ViewShape(Protocol):
     ) -> RowShape:
         """A row read back from the table."""
 
-    def difference(
-        self, before: Mapping[str, bytes], after: Mapping[str, Any]
-    ) -> tuple[Sequence[RowShape], Sequence[str]]:
-        """The rows that are new or changed and the keys that are gone, from the digests before."""
-
     def digest(self, rows: Iterable[Any]) -> str:
         """The digest (hex) of rows in the order of participant and key."""
 

@@ -45,6 +45,12 @@ class Cursor:
     error: str | None = None
     """The kind of failure; never what a sender wrote."""
     moved_at: datetime | None = None
+    partitions: int | None = None
+    """Into how many partitions the generation's participants are divided; None: they are not."""
+    partition: int | None = None
+    """Which of them; None: the cursor tells of everybody, as the last partition does."""
+    next_offset: int | None = None
+    """No event of the partition after `position` has a smaller offset in the topic."""
 
 
 class ViewTables:
@@ -73,13 +79,17 @@ class ViewTables:
 
     def active(self, study: str) -> dict[str, Cursor]:
         """The cursors that readers see, by view, of the views of this program."""
-        return {
-            cursor.view: cursor
-            for cursor in self.cursors(study)
-            if cursor.status == "active"
-            and cursor.view in self.views
-            and self.views[cursor.view].version == cursor.version
-        }
+        return {cursor.view: cursor for cursor in self.cursors(study) if self._is_read(cursor)}
+
+    def partition_cursors(self, study: str) -> list[Cursor]:
+        """The same of views that are divided: one for each of their partitions."""
+        with borrowed(self.pool) as connection:
+            rows = connection.execute(SQL["partition_cursors"], {"study": study}).fetchall()
+        return [cursor for cursor in (Cursor(*row) for row in rows) if self._is_read(cursor)]
+
+    def _is_read(self, cursor: Cursor) -> bool:
+        view = self.views.get(cursor.view)
+        return cursor.status == "active" and view is not None and view.version == cursor.version
 
     def begin(self, study: str) -> None:
         """A first generation, at the start of the log, for each view that has none."""
@@ -176,18 +186,40 @@ class Writing:
     study: str
     views: Mapping[str, ViewShape]
 
-    def move(self, cursors: Iterable[Cursor], to: int) -> None:
-        """Move the cursors on; Overtaken when one of them is elsewhere meanwhile."""
-        for cursor in sorted(cursors, key=lambda one: one.view):
-            values = {**self._of(cursor), "from": cursor.position, "to": to}
-            values["status"] = cursor.status
-            if self.connection.execute(SQL["move"], values).rowcount != 1:
+    def move(self, moves: Iterable[tuple[Cursor, int, int | None]]) -> None:
+        """Move cursors on, each to a position and, of a partition, an offset in the topic (None: as
+        before). Overtaken when one of them is elsewhere meanwhile."""
+        moved = sorted(moves, key=lambda one: (one[0].view, one[0].partition or 0))
+        divided = [one for one in moved if one[0].partition is not None]
+        for cursor, to, _ in moved:
+            if cursor.partition is None:
+                values = {**self._of(cursor), "from": cursor.position, "to": to}
+                values["status"] = cursor.status
+                if self.connection.execute(SQL["move"], values).rowcount != 1:
+                    raise Overtaken
+        if divided:
+            at = [one[0] for one in divided]
+            lists = {
+                "views": [one.view for one in at],
+                "versions": [one.version for one in at],
+                "generations": [one.generation for one in at],
+                "partitions": [one.partition for one in at],
+                "froms": [one.position for one in at],
+                "tos": [to for _, to, _ in divided],
+                "offsets": [offset for *_, offset in divided],
+            }
+            values = {"study": self.study, **lists}
+            if self.connection.execute(SQL["move_partitions"], values).rowcount != len(divided):
                 raise Overtaken
 
     def halt(self, cursor: Cursor, at: int, error: str) -> None:
         """Write down that the view could not take in the event at a position."""
         values = {**self._of(cursor), "from": cursor.position, "at": at, "error": error}
-        self.connection.execute(SQL["halt"], values)
+        if cursor.partition is None:
+            self.connection.execute(SQL["halt"], values)
+        else:
+            values["partition"] = cursor.partition
+            self.connection.execute(SQL["halt_partition"], values)
 
     def write(
         self, cursor: Cursor, put: Iterable[RowShape], gone: Iterable[tuple[str, str | None]]

@@ -11,7 +11,7 @@ from infra.postgres import migrate
 from infra.postgres import settings as store
 from infra.postgres.migrate import MigrationProblem
 from infra.postgres.pool import connect
-from infra.projection.lane import Halted
+from infra.projection.batch import Halted
 from infra.projection.rebuilding import RebuildUnderWay, Rebuilt
 from services.bootstrap import Cairn, Settings, open_cairn
 from services.commands import console

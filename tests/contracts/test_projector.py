@@ -9,6 +9,7 @@ import pytest
 
 from infra.ledger.types import StoreAway
 from infra.postgres.pool import Pool
+from infra.projection import batch
 from infra.projection import lane as lanes
 from infra.projection.projector import Projector
 from infra.projection.tables import Overtaken, ViewTables, Writing
@@ -54,7 +55,7 @@ def test_a_history_taken_in_small_steps_gives_the_same_rows(
     study: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lanes, "BATCH_EVENTS", 7)
-    monkeypatch.setattr(lanes, "FLUSH_ROWS", 5)
+    monkeypatch.setattr(batch, "FLUSH_ROWS", 5)
     monkeypatch.setattr(lanes, "HOT_EVENTS_MAX", 20)
     fill(study, 77, STEPS)
     study.projector.catch_up(STUDY)
@@ -122,7 +123,7 @@ def test_of_two_steps_from_one_position_the_second_finds_it_moved(study: Watched
     first.catch_up(STUDY)
     second.catch_up(STUDY)
     study.post("01-001", specs.visit("UNS", "2026-12-01"))
-    behind = second._lanes(STUDY, second._following(STUDY))[0]
+    behind = second._following(STUDY).lanes()[0]
     first.catch_up(STUDY)
     with pytest.raises(Overtaken):
         behind.step()

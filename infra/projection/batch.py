@@ -1,0 +1,229 @@
+"""One transaction of a projector: from events to rows, each view's written together."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from domain import participant as journey
+from domain.kernel import Event
+from domain.participant import Participant
+from domain.trial.study import Trial
+from infra.ledger.types import STUDY_STREAM, StoreAway, Stored
+from infra.projection.folds import recorded
+from infra.projection.hot import Hot, Known
+from infra.projection.shapes import RowShape, ViewShape
+from infra.projection.tables import Cursor, Writing
+
+FLUSH_ROWS = 2_000
+
+
+class Halted(Exception):
+    """A view that may have no gaps met what it cannot take in."""
+
+    def __init__(self, cursor: Cursor, position: int, error: str) -> None:
+        super().__init__(error)
+        self.cursor = cursor
+        self.position = position
+        """The first event that it could not take in."""
+        self.error = error
+
+
+class Gap(Exception):
+    """An event is missing in front of one that came; nothing was written."""
+
+
+class LaneShape(Protocol):
+    """What is asked of a lane while its events become rows."""
+
+    cursors: list[Cursor]
+    trial: Trial
+
+    def view(self, cursor: Cursor) -> ViewShape:
+        """The view of a cursor."""
+
+    def hot(self, name: str) -> Hot | None:
+        """The participant as of the lane's position, if it is in memory."""
+
+    def folded(self, name: str, up_to: int) -> Participant:
+        """The participant as of a position, from its whole history."""
+
+    def names(self) -> Iterator[str]:
+        """All participants of the lane."""
+
+    def parked(self, cursor: Cursor) -> set[str]:
+        """Participants that the view leaves out."""
+
+    def evolved(self, events: Sequence[Stored]) -> Trial:
+        """The study after more events of its own."""
+
+
+@dataclass(slots=True)
+class _Pending:
+    """Rows on their way to one view's table."""
+
+    cursor: Cursor
+    put: list[RowShape] = field(default_factory=list)
+    gone: list[tuple[str, str | None]] = field(default_factory=list)
+
+
+class Batch:
+    """What one transaction writes, of one lane or of several."""
+
+    def __init__(self, writing: Writing) -> None:
+        self.writing = writing
+        self._pending: dict[tuple[str, int], _Pending] = {}
+        self._waiting = 0
+
+    def add(
+        self, cursor: Cursor, put: Sequence[RowShape], gone: Sequence[tuple[str, str | None]]
+    ) -> None:
+        """Rows to write soon; written at once when there are many."""
+        pending = self._pending.setdefault((cursor.view, cursor.generation), _Pending(cursor))
+        pending.put.extend(put)
+        pending.gone.extend(gone)
+        self._waiting += len(put)
+
+    def flush(self, at_least: int = 0) -> None:
+        """Write what is pending, if there are so many rows."""
+        if self._waiting < at_least:
+            return
+        for pending in self._pending.values():
+            self.writing.write(pending.cursor, pending.put, pending.gone)
+        self._pending.clear()
+        self._waiting = 0
+
+
+class Taking:
+    """One lane's part of a batch. What it learns is the lane's own after the commit."""
+
+    def __init__(self, lane: LaneShape, batch: Batch, to: int) -> None:
+        self._lane = lane
+        self._batch = batch
+        self._to = to
+        self.trial = lane.trial
+        self.folded: dict[str, Hot | None] = {}
+        """Participants to keep in memory; None: to forget."""
+        self.left_out: dict[tuple[str, str], bool] = {}
+        """(view, participant) -> whether it is left out from now on."""
+
+    def take_in(self, stored: Sequence[Stored]) -> None:
+        """The lane's next events, in order. Raises Halted, Gap, StoreAway, or whatever makes the
+        study itself unreadable."""
+        study: list[Stored] = []
+        by_name: dict[str, list[Stored]] = {}
+        for one in stored:
+            if one.stream == STUDY_STREAM:
+                study.append(one)
+            else:
+                by_name.setdefault(one.stream, []).append(one)
+        if study:
+            if study[0].version != self._lane.trial.version + 1:
+                raise Gap
+            self.trial = self._lane.evolved(study)
+        for name, events in by_name.items():
+            self._participant(name, events)
+        if study:
+            self._take_in_study(study, set(by_name))
+
+    def _take_in_study(self, stored: Sequence[Stored], touched: set[str]) -> None:
+        """The study's events that reach participants who have no events of their own here."""
+        cursors = self._lane.cursors
+        wide = [
+            event
+            for event in (recorded(one).body for one in stored)
+            if any(self._lane.view(cursor).rests_on(event) for cursor in cursors)
+        ]
+        if wide:
+            for name in self._lane.names():
+                if name not in touched:
+                    self._reached(name, wide, stored[0].position)
+
+    def _participant(self, name: str, events: Sequence[Stored]) -> None:
+        hot = self._lane.hot(name)
+        first = events[0]
+        if hot is not None and first.version != hot.state.version + 1:
+            raise Gap
+        try:
+            if hot is not None:
+                state, known = hot.state, hot.known
+            elif first.version == 1:
+                state, known = Participant(name), {}
+            else:
+                state, known, events = self._lane.folded(name, self._to), None, ()
+            for one in events:
+                state = journey.evolve(state, recorded(one))
+        except StoreAway:
+            raise
+        except Exception as error:  # noqa: BLE001  whatever it is, it concerns this participant
+            for cursor in self._lane.cursors:
+                self._failed(cursor, name, first.position, error)
+            self.folded[name] = None
+            return
+        self._rows(name, state, known, first.position, self._lane.cursors)
+
+    def _reached(self, name: str, events: Sequence[Event], position: int) -> None:
+        """A participant who has no events here, but whom the study's may reach."""
+        hot = self._lane.hot(name)
+        try:
+            state = hot.state if hot is not None else self._lane.folded(name, self._to)
+        except StoreAway:
+            raise
+        except Exception as error:  # noqa: BLE001  as above
+            for cursor in self._lane.cursors:
+                self._failed(cursor, name, position, error)
+            return
+        if state.version == 0:
+            return
+        cursors = [
+            cursor
+            for cursor in self._lane.cursors
+            if any(self._lane.view(cursor).reaches(event, state) for event in events)
+        ]
+        known = hot.known if hot is not None else None
+        self._rows(name, state, known, position, cursors, keep=hot is not None)
+
+    def _rows(
+        self,
+        name: str,
+        state: Participant,
+        known: Known | None,
+        position: int,
+        cursors: Sequence[Cursor],
+        *,
+        keep: bool = True,
+    ) -> None:
+        """The difference of the participant's rows; `known` is None: the tables may hold any."""
+        now: Known = dict(known or {})
+        for cursor in cursors:
+            view = self._lane.view(cursor)
+            try:
+                rows = view.of(self.trial, state)
+                after = {key: row.digest() for key, row in rows.items()}
+            except Exception as error:  # noqa: BLE001  as above
+                self._failed(cursor, name, position, error)
+                now.pop(view.name, None)
+                continue
+            was_left_out = name in self._lane.parked(cursor)
+            before = None if known is None else known.get(view.name)
+            gone: list[tuple[str, str | None]] = []
+            if before is None and (known is None or was_left_out):
+                gone.append((name, None))
+            before = before or {}
+            changed = [key for key, digest in after.items() if before.get(key) != digest]
+            removed = [key for key in before if after.get(key) != before[key]]
+            gone.extend((name, key) for key in removed)
+            self._batch.add(cursor, [rows[key] for key in changed], gone)
+            now[view.name] = after
+            if was_left_out:
+                self._batch.writing.unpark(cursor, [name])
+                self.left_out[view.name, name] = False
+        if keep:
+            self.folded[name] = Hot(state, now)
+        self._batch.flush(FLUSH_ROWS)
+
+    def _failed(self, cursor: Cursor, name: str, position: int, error: Exception) -> None:
+        kind = type(error).__name__
+        if self._lane.view(cursor).halts:
+            raise Halted(cursor, position, kind) from error
+        self._batch.writing.park(cursor, name, position, kind)
+        self.left_out[cursor.view, name] = True
