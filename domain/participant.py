@@ -3,6 +3,7 @@
 import operator
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
 from typing import Any, TypeVar
 
 from domain import catalogue
@@ -45,6 +46,8 @@ class Participant:
     """Facts and decisions as recorded, in the log's order; corrections not applied."""
     chain: tuple[str, ...] = ()
     """Leaf hash (hex) of every event recorded for the participant, by version."""
+    told_at: datetime | None = None
+    """The moment that it tells of, where what came later is left out; None: nothing is."""
     concluded: Mapping[Key, Recorded] = field(default_factory=dict)
     """The conclusions that stand in the log, by key."""
     referral: Referral = field(default_factory=Referral)
@@ -197,29 +200,46 @@ def _remembered(effective: Iterable[Recorded]) -> dict[str, Any]:
 
 
 def effective_history(history: Iterable[Recorded]) -> list[Recorded]:
-    """The history as it reads now: corrections applied, what was retracted left out.
+    """The history as it reads now: corrections applied, what was retracted left out."""
+    read = reading(history)
+    return [read.events[position] for position in sorted(read.events.keys() - read.retracted)]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A history as it reads now, by position."""
+
+    events: Mapping[int, Recorded]
+    """Every event, corrections applied."""
+    retracted: Mapping[int, int]
+    """What was taken back -> the retraction that stands."""
+
+
+def reading(history: Iterable[Recorded]) -> Reading:
+    """How each event of a history reads now.
 
     The latest word wins: corrections are read from the newest back, so that a correction that
     was itself corrected or retracted acts as it now reads, or not at all.
     """
     events = {recorded.position: recorded for recorded in history}
-    retracted: set[int] = set()
+    retracted: dict[int, int] = {}
     corrected: set[int] = set()
     for position in sorted(events, reverse=True):
         recorded = events[position]
         body = recorded.body
         if position in retracted or not isinstance(body, Corrected | Retracted):
             continue
-        if body.position not in events or body.position in retracted | corrected:
+        target = body.position
+        if target not in events or target in retracted or target in corrected:
             continue
         if isinstance(body, Retracted):
-            retracted.add(body.position)
+            retracted[target] = position
         else:
-            corrected.add(body.position)
+            corrected.add(target)
             # A correction that was itself corrected says what the newer one has it say.
             by = recorded.corrected_by or position
-            events[body.position] = as_corrected(events[body.position], body, by)
-    return [events[position] for position in sorted(events) if position not in retracted]
+            events[target] = as_corrected(events[target], body, by)
+    return Reading(events, retracted)
 
 
 def as_corrected(target: Recorded, correction: Corrected, by: int) -> Recorded:

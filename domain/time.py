@@ -80,6 +80,40 @@ class When:
         return self.text
 
 
+@dataclass(frozen=True, slots=True)
+class Horizon:
+    """A moment that the past is told of: what began after it is not true yet.
+
+    What is known as a date, a month or a year only counts as begun as soon as it may have begun,
+    and as over only when it certainly is: nothing is left out that may have been true.
+    """
+
+    moment: When
+    """A date, a month or a year means its end."""
+    zone: ZoneInfo
+    """Where civil dates are counted."""
+
+    @property
+    def end(self) -> datetime:
+        """The instant at which it ends."""
+        return self.moment.latest(self.zone)
+
+    def begun(self, when: When) -> bool:
+        """Whether something of that time may have begun."""
+        began = when.earliest(self.zone)
+        return began < self.end or (began == self.end and self.moment.instant is not None)
+
+    def over(self, when: When) -> bool:
+        """Whether that time has certainly passed."""
+        ends = when.latest(self.zone)
+        whole = when.instant is None or self.moment.instant is not None
+        return ends < self.end or (ends == self.end and whole)
+
+    def unsure(self, when: When) -> bool:
+        """Whether it may have been at or before the moment, or after it."""
+        return self.begun(when) and not self.over(when)
+
+
 @lru_cache(maxsize=65_536)
 def _parsed(text: str) -> When:
     if _INSTANT.fullmatch(text):

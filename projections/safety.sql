@@ -106,11 +106,12 @@ WHERE study = %(study)s AND generation = %(generation)s AND serious
 ORDER BY onset, participant, key LIMIT %(limit)s;
 
 -- name: figures
--- What figures over the events count, one row an event.
+-- What figures over the events count, one row an event, all of a participant's in a row.
 SELECT participant, term, grade, serious, suspected, causality, since_dose, dose_limiting
 FROM views.safety_2
 WHERE study = %(study)s AND generation = %(generation)s AND kind = 'adverse-event'
-    AND (%(site)s::text IS NULL OR site = %(site)s);
+    AND (%(site)s::text IS NULL OR site = %(site)s)
+ORDER BY participant;
 
 -- name: next_limit
 -- The first limit yet to pass without a word in the log.

@@ -95,7 +95,11 @@ def exposure_of(trial: "Trial", participant: "Participant") -> Exposure | None:
 
 
 def runs_of(trial: "Trial", participant: "Participant") -> tuple[Run, ...]:
-    """Every run of a reporting clock, whatever the time is."""
+    """Every run of a reporting clock, whatever the time is.
+
+    Of a state that tells of a moment only those that had started by then: an event may have begun
+    before anybody knew of it.
+    """
     safety = participant.safety
     if not safety.reported:
         return ()
@@ -115,7 +119,9 @@ def runs_of(trial: "Trial", participant: "Participant") -> tuple[Run, ...]:
         )
 
     site = trial.zone(participant.site)
-    return participant.derived("runs", (safety, dosed, protocol, site), compute)
+    found = participant.derived("runs", (safety, dosed, protocol, site), compute)
+    told_at = participant.told_at
+    return found if told_at is None else tuple(run for run in found if run.started_at <= told_at)
 
 
 @dataclass(frozen=True, slots=True)

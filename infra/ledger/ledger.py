@@ -5,7 +5,7 @@ thread may call them, the event loop may not); appends are awaited, and a reply 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from infra.ledger.types import Append, Found, Outcome, Stored
@@ -60,6 +60,22 @@ class Ledger(ABC):
         self, study: str, after: str = "", limit: int = PARTICIPANTS_PAGE
     ) -> list[str]:
         """Participants that have events, by name (code points), at most `limit` after one."""
+
+    def histories(
+        self, study: str, first: str = "", up_to: int | None = None
+    ) -> Iterator[list[Stored]]:
+        """Every participant's events up to and with a position, by name from one on.
+
+        One participant after the other, so that whoever folds a study holds one of them at a time.
+        """
+        after, names = first, [first] if first else []
+        while True:
+            for name in names:
+                if events := self.stream(study, name, 0, up_to):
+                    yield events
+            if not (names := self.participants(study, after)):
+                return
+            after = names[-1]
 
     @abstractmethod
     def position_at(self, study: str, instant: datetime) -> int:

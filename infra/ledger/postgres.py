@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections.abc import Iterator
 from concurrent.futures import Future
 from datetime import datetime
 from typing import Any, LiteralString
@@ -20,6 +21,8 @@ SQL = load("ledger")
 
 POSITION_MAX = 2**53 - 1
 WRITERS_MAX = 1_000
+HISTORIES_PAGE_EVENTS = 1_000
+"""So many events are read at a time where everybody's are read one after the other."""
 
 
 class PostgresLedger(Ledger):
@@ -79,6 +82,36 @@ class PostgresLedger(Ledger):
         if limit < 1:
             return []
         return [row[0] for row in self._rows("participants", study=study, after=after, limit=limit)]
+
+    def histories(
+        self, study: str, first: str = "", up_to: int | None = None
+    ) -> Iterator[list[Stored]]:
+        """Every participant's events up to and with a position, by name from one on.
+
+        No connection is held between pages, so that a slow reader keeps nobody waiting.
+        """
+        last = POSITION_MAX if up_to is None else up_to
+        events: list[Stored] = []
+        stream, version = first, 0
+        while True:
+            page = self._stored(
+                "histories",
+                study=study,
+                stream=stream,
+                version=version,
+                up_to=last,
+                limit=HISTORIES_PAGE_EVENTS,
+            )
+            for one in page:
+                if events and events[-1].stream != one.stream:
+                    yield events
+                    events = []
+                events.append(one)
+            if len(page) < HISTORIES_PAGE_EVENTS:
+                break
+            stream, version = page[-1].stream, page[-1].version
+        if events:
+            yield events
 
     def position_at(self, study: str, instant: datetime) -> int:
         """The last position recorded at or before an instant; 0 when there is none."""

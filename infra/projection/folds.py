@@ -1,6 +1,6 @@
 """Folds: studies and participants as they stood at a position, read from the ledger."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from domain import catalogue
@@ -36,10 +36,14 @@ class Folds:
 
     def evolved(self, trial: Trial, stored: Iterable[Stored]) -> Trial:
         """The study after more events of its own stream. Raises DocumentMissing."""
-        documents = _Addressed(self, trial.study)
+        documents = self.documents(trial.study)
         for one in stored:
             trial = studies.evolve(trial, recorded(one), documents)
         return trial
+
+    def documents(self, study: str) -> Mapping[str, Protocol]:
+        """The study's protocols by address, read when they are asked for."""
+        return _Addressed(self, study)
 
     def participant(self, study: str, name: str, up_to: int | None = None) -> Participant:
         """The participant after a position of the log; version 0 when there was none by then."""

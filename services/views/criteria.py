@@ -22,6 +22,7 @@ Said = tuple[str, str, bool, int]
 """Criterion, outcome, whether it was close to a limit; of how many participants."""
 
 _OUTCOMES = ("failed", "unknown", "passed")
+_NOBODY = dict.fromkeys((*_OUTCOMES, "near_threshold"), 0)
 
 
 def parts_of(rows: Iterable[Row], query: Query, _on: When) -> Iterator[Said]:
@@ -44,13 +45,13 @@ def lines(parts: Iterable[Said], trial: Trial) -> list[tuple[Place, dict[str, An
     Everybody counts who was referred, also after a failed screening. The wording and the rule are
     those of the version activated last, else of the last that has the criterion.
     """
-    parts = list(parts)
-    known = _criteria(trial, {criterion for criterion, *_ in parts})
-    counted = {name: dict.fromkeys((*_OUTCOMES, "near_threshold"), 0) for name in known}
+    said: dict[str, dict[str, int]] = {}
     for criterion, outcome, near, count in parts:
-        line = counted[criterion]
+        line = said.setdefault(criterion, dict(_NOBODY))
         line[outcome] += count
         line["near_threshold"] += count if near else 0
+    known = _criteria(trial, said.keys())
+    counted = {name: said.get(name, _NOBODY) for name in known}
     order = {name: number for number, name in enumerate(known)}
     return sorted(
         (

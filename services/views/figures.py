@@ -51,6 +51,15 @@ def contradictions(rows: Iterable[Row]) -> list[dict[str, Any]]:
     return [one for _, one in heapq.nsmallest(EXTRA_MAX, found, key=lambda one: one[0])]
 
 
+def beside(trial: Trial, on: When, owed: Iterable[Row], against: Iterable[Row]) -> dict[str, Any]:
+    """What belongs beside a list of adverse events: clocks owed, the boundary, contradictions."""
+    return {
+        "clocks": owed_clocks(owed, on),
+        "toxicity": toxicity(trial, on),
+        "contradictions": contradictions(against),
+    }
+
+
 class Beside:
     """Rows that belong beside a list of adverse events, gathered while everybody passes by."""
 
@@ -59,7 +68,7 @@ class Beside:
         self.owed: list[Row] = []
         self.against: list[Row] = []
         self.serious: list[Row] = []
-        self.events: list[safety_board.Event] = []
+        self.counts = safety_board.Counts()
 
     def look_at(self, rows: Iterable[Row]) -> None:
         """Keep what belongs there, within bounds."""
@@ -73,7 +82,7 @@ class Beside:
             if row.columns["serious"]:
                 self.serious.append(row)
             if row.columns["kind"] == safety.EVENT:
-                self.events.append(safety_board.counted(row))
+                self.counts.add(safety_board.counted(row))
         if len(self.serious) > 2 * safety_board.SERIOUS_MAX:
             self.serious = self.first_serious()
         if len(self.owed) > 2 * EXTRA_MAX:

@@ -48,6 +48,8 @@ class Listing:
     """Rows after a place, in the list's order; they may hold some that are not wanted."""
     beside: Callable[[Asking], dict[str, Any]] = _nothing
     """What else belongs to every page."""
+    by_participant: bool = False
+    """Whether its order is that of the participants: a page needs none beyond its own."""
 
 
 def _zone(entry: Entry) -> ZoneInfo:
@@ -312,7 +314,14 @@ def _deviations(reading: Reading, asking: Asking, after: Place | None, limit: in
 LISTS: Mapping[str, Listing] = MappingProxyType(
     {
         "participants": Listing(
-            enrolment.VIEW, (str,), _singly, _participant, _summary_wanted, _summary, _summaries
+            enrolment.VIEW,
+            (str,),
+            _singly,
+            _participant,
+            _summary_wanted,
+            _summary,
+            _summaries,
+            by_participant=True,
         ),
         "eligibility": Listing(
             eligibility.VIEW,
@@ -322,9 +331,17 @@ LISTS: Mapping[str, Listing] = MappingProxyType(
             _verdict_wanted,
             _verdict,
             _verdicts,
+            by_participant=True,
         ),
         "missing": Listing(
-            eligibility.VIEW, (str, str), _singly, _key, _awaited_wanted, _awaited, _missing
+            eligibility.VIEW,
+            (str, str),
+            _singly,
+            _key,
+            _awaited_wanted,
+            _awaited,
+            _missing,
+            by_participant=True,
         ),
         "schedule": Listing(
             schedule.VIEW,
@@ -344,6 +361,7 @@ LISTS: Mapping[str, Listing] = MappingProxyType(
             _matrix_row,
             _matrix,
             _columns,
+            by_participant=True,
         ),
         "calendar": Listing(
             calendar.VIEW,
@@ -353,6 +371,7 @@ LISTS: Mapping[str, Listing] = MappingProxyType(
             _entry_wanted,
             _entry,
             _entries,
+            by_participant=True,
         ),
         "safety": Listing(
             safety.VIEW,

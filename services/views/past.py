@@ -1,20 +1,50 @@
 """States to answer from: a participant as it stands, and studies and participants as they stood."""
 
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
 from domain import asof
-from domain.participant import Participant
+from domain.asof import TrueThen
+from domain.participant import Participant, replay
 from domain.time import When
+from domain.trial import asof as study_asof
 from domain.trial.crossing import slot_of
 from domain.trial.events import SlotTaken
+from domain.trial.protocol import Protocol
 from domain.trial.study import Trial
+from infra.ledger.types import STUDY_STREAM, Stored
 from infra.projection.folds import Folds, recorded
 from services.state import HotState, NotFound
 from services.views.asked import Query
 
 EXACT_ATTEMPTS = 5
+
+Pause = Callable[[], None]
+"""Called after each participant of a study that is folded: it lets others have their turn, and
+raises to end the work."""
+
+WORK_SECONDS = 0.004
+REST_SECONDS = 0.001
+_worked = threading.local()
+
+
+def breathe() -> None:
+    """Rest a little for each few milliseconds of work, so that whoever records has its turn.
+
+    A thread that only computes keeps the interpreter until it is made to let go, each time for
+    longer than a whole append takes.
+    """
+    now = time.monotonic()
+    if now - getattr(_worked, "since", 0.0) >= WORK_SECONDS:
+        time.sleep(REST_SECONDS)
+        _worked.since = time.monotonic()
+
+
+Slots = dict[str, SlotTaken]
+"""What participants take of the study, gathered where the log's slots do not hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,26 +65,32 @@ class Cut:
 
 
 class Past:
-    """Folds prefixes of the log; one participant in memory at a time."""
+    """Folds parts of the log; one participant in memory at a time."""
 
     def __init__(self, folds: Folds, hot: HotState) -> None:
         self._folds = folds
         self._hot = hot
 
-    def cut(self, study: str, query: Query) -> Cut:
-        """What a query asks for; a position beyond the log's end means its end."""
+    def cut(self, study: str, query: Query, pinned: int | None = None) -> Cut:
+        """What a query asks for; a position or a moment that has not come yet is the log's end.
+
+        `pinned` is where the log ended for the first page of a list: the next ones show the same
+        past, whatever was recorded meanwhile.
+        """
         ledger = self._folds.ledger
+        head = ledger.head(study)
+        if pinned is not None:
+            head = min(pinned, head)
         match query.as_of:
             case None:
-                return Cut(ledger.head(study), None, query.valid_at)
+                return Cut(head, None, query.valid_at)
             case int():
-                position = min(query.as_of, ledger.head(study))
-                return Cut(position, None, query.valid_at)
+                return Cut(min(query.as_of, head), None, query.valid_at)
             case When():
                 if query.by_source:
-                    return Cut(ledger.head(study), query.as_of, query.valid_at)
+                    return Cut(head, query.as_of, query.valid_at)
                 position = ledger.position_at(study, query.as_of.latest())
-                return Cut(position, None, query.valid_at)
+                return Cut(min(position, head), None, query.valid_at)
 
     def on(self, study: str, query: Query, now: datetime) -> When:
         """The "now" of time-dependent states. That of the past does not move with the clock."""
@@ -73,47 +109,50 @@ class Past:
 
     def trial(self, study: str, cut: Cut) -> Trial:
         """The study as it stood. Raises NotFound when it was not registered."""
-        trial = self._folds.trial(study, cut.position)
+        stored = self._folds.ledger.stream(study, STUDY_STREAM, 0, cut.position)
+        trial = self._hot.trial(study, fresh=False)
+        if not stored or trial.head != stored[-1].hash:
+            trial = self._folds.evolved(Trial(study), stored)
         if trial.registered is None:
             raise NotFound("study")
-        return trial
-
-    def participant(self, trial: Trial, name: str, cut: Cut) -> Participant | None:
-        """The participant as it stood; None when there was none."""
-        found: Participant | None = self._folds.participant(trial.study, name, cut.position)
-        if found is None or found.version == 0:
-            return None
-        if cut.source_moment is not None:
-            found = asof.known_by_source(trial, found, cut.source_moment)
-        if found is not None and cut.valid_at is not None:
-            found = asof.true_at(trial, found, cut.valid_at)
-        return found
-
-    def participants(
-        self, trial: Trial, cut: Cut, slots: dict[str, SlotTaken] | None = None
-    ) -> Iterator[Participant]:
-        """Everybody who was there, by name; their slots are gathered where the log's do not hold.
-
-        After them `trial_of` is the study that goes with them.
-        """
-        after = ""
-        while page := self._folds.ledger.participants(trial.study, after):
-            after = page[-1]
-            for name in page:
-                found = self.participant(trial, name, cut)
-                if found is None:
-                    continue
-                if slots is not None and cut.partial is not None:
-                    slot = slot_of(trial, found, cut.partial.latest())
-                    if slot is not None:
-                        slots[name] = slot
-                yield found
-
-    def trial_of(self, trial: Trial, cut: Cut, slots: dict[str, SlotTaken]) -> Trial:
-        """The study with the slots of those who were there."""
         if cut.partial is None:
             return trial
-        return asof.with_slots(trial, slots, cut.partial.latest())
+        return study_asof.told(
+            trial,
+            [recorded(one) for one in stored],
+            self._folds.documents(study),
+            known_by=cut.source_moment,
+            true_at=cut.valid_at,
+        )
+
+    def participant(self, trial: Trial, name: str, cut: Cut) -> TrueThen | None:
+        """The participant as it stood; None when there was none."""
+        return self.of(trial, cut, self._folds.ledger.stream(trial.study, name, 0, cut.position))
+
+    def participants(
+        self, trial: Trial, cut: Cut, pause: Pause, first: str = "", slots: Slots | None = None
+    ) -> Iterator[TrueThen]:
+        """Everybody who was there, by name from one on.
+
+        Where `slots` are gathered, `trial_of` is the study that goes with them afterwards.
+        """
+        for stored in self._folds.ledger.histories(trial.study, first, cut.position):
+            pause()
+            found = self.of(trial, cut, stored)
+            if found is None:
+                continue
+            if slots is not None and cut.partial is not None:
+                moment = cut.partial.latest(trial.zone(found.participant.site))
+                slot = slot_of(trial, found.participant, moment)
+                if slot is not None:
+                    slots[found.participant.id] = slot
+            yield found
+
+    def trial_of(self, trial: Trial, cut: Cut, slots: Slots, protocol: Protocol) -> Trial:
+        """The study with the slots of those who were there, by the rules of a protocol."""
+        if cut.partial is None:
+            return trial
+        return study_asof.with_slots(trial, slots, protocol, cut.partial)
 
     def present(self, study: str, name: str) -> tuple[Trial, Participant, int]:
         """The study, the participant and the position that both reflect exactly, as of now."""
@@ -129,3 +168,16 @@ class Past:
             # Something was recorded between the two reads: the position must name it too.
             position = max(trial.position, found.position)
         return trial, found, position
+
+    def of(self, trial: Trial, cut: Cut, stored: list[Stored]) -> TrueThen | None:
+        """A participant's events as they read on the axes that are asked for."""
+        if not stored:
+            return None
+        found: Participant | None = replay(stored[0].stream, map(recorded, stored))
+        if found is not None and cut.source_moment is not None:
+            found = asof.known_by_source(trial, found, cut.source_moment)
+        if found is None:
+            return None
+        if cut.valid_at is None:
+            return TrueThen(found)
+        return asof.true_at(trial, found, cut.valid_at)

@@ -7,41 +7,32 @@ they reflect. The past, of one or of all, is folded anew with the same functions
 
 import heapq
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
 from domain.time import When
-from domain.trial.events import SlotTaken
 from domain.trial.study import Trial
 from infra.documents import Documents
 from infra.ledger.ledger import Ledger
 from infra.projection.folds import Folds
 from infra.projection.tables import Reading, ViewTables
-from projections import eligibility, enrolment, safety, schedule
-from projections.view import Row, View
+from projections import safety
 from services.state import HotState, NotFound
-from services.views import criteria, figures, planning, safety_board, work
+from services.views import figures, safety_board, work
 from services.views.asked import Lagging, Page, Place, Query, cursor_of
+from services.views.counted import COUNTED, Counted
 from services.views.lists import LISTS, Asking, Entry, Listing
 from services.views.participants import SHAPES, answer, stale
-from services.views.past import Cut, Past
+from services.views.past import Past, Pause, breathe
+from services.views.retold import Retold
 
 WAIT_SECONDS = 5.0
 WAIT_POLL_SECONDS = 0.02
 FETCH_ROWS = 500
 
 PARTICIPANT_VIEWS = tuple(SHAPES)
-STUDY_VIEWS = (*LISTS, "enrolment", "worklist", "workload", "adherence", "criteria")
-
-Counted = tuple[
-    tuple[type, ...],
-    Callable[..., Iterable[Any]],
-    Callable[..., list[Any]],
-    Callable[[Iterable[Any], Trial], list[work.Work]],
-]
-"""Figures: the shape of a line's place, their parts from rows of the past and as the store counts
-them, and how the lines are made of the parts."""
+STUDY_VIEWS = (*LISTS, *COUNTED, "enrolment", "worklist")
 
 
 class Views:
@@ -61,6 +52,7 @@ class Views:
         self._clock = clock
         self._folds = Folds(ledger, documents)
         self._past = Past(self._folds, hot)
+        self._retold = Retold(self._past, clock)
 
     def participant(self, study: str, name: str, view: str, query: Query) -> dict[str, Any]:
         """One participant's view: `summary`, `eligibility`, `schedule` or `safety`.
@@ -76,7 +68,8 @@ class Views:
             found = self._past.participant(trial, name, cut)
             if found is None:
                 raise NotFound("participant")
-            return {**answer(view, trial, found, on), "position": cut.position}
+            told = {**answer(view, trial, found.participant, on), "position": cut.position}
+            return told if query.valid_at is None else {**told, "uncertain": list(found.unsure)}
         trial, present, position = self._past.present(study, name)
         try:
             return {**answer(view, trial, present, on), "position": position}
@@ -86,33 +79,42 @@ class Views:
                 raise
             return kept
 
-    def study(self, study: str, view: str, query: Query) -> Page:
+    def study(self, study: str, view: str, query: Query, pause: Pause = breathe) -> Page:
         """A part of one of the study's lists (STUDY_VIEWS).
 
+        `pause` is called now and then while the past is folded; what it raises ends the work.
         Raises NotFound, Invalid for a cursor that is none of the list's, Lagging, StoreAway.
         """
         self._hot.trial(study, fresh=False)
+        if query.past:
+            self._recorded(study, query)
+            return self._of_the_past(study, view, query, pause)
         match view:
             case "enrolment":
                 return self._enrolment(study, query)
             case "worklist":
                 return self._worklist(study, query)
-            case "workload" | "adherence":
-                shape = planning.PLACES[view], *planning.SOURCES[view], planning.LINES[view]
-                return self._counted(study, schedule.VIEW, shape, query)
-            case "criteria":
-                shape = criteria.PLACE, criteria.parts_of, criteria.parts_read, criteria.lines
-                return self._counted(study, eligibility.VIEW, shape, query)
+            case "workload" | "adherence" | "criteria":
+                return self._counted(study, COUNTED[view], query)
             case _:
                 return self._list(study, LISTS[view], query)
+
+    def _of_the_past(self, study: str, view: str, query: Query, pause: Pause) -> Page:
+        match view:
+            case "enrolment":
+                return self._retold.enrolment(study, query, pause)
+            case "worklist":
+                return self._retold.worklist(study, query, pause)
+            case "workload" | "adherence" | "criteria":
+                return self._retold.counted(study, COUNTED[view], query, pause)
+            case _:
+                return self._retold.listed(study, LISTS[view], query, pause)
 
     # --- lists ------------------------------------------------------------------------------------
 
     def _list(self, study: str, listing: Listing, query: Query) -> Page:
         after = query.after(listing.place_shape)
         on = self._past.on(study, query, self._clock())
-        if query.past:
-            return self._list_of_the_past(study, listing, query, on, after)
         name = listing.view.name
         with self._reading(study, [name], query) as reading:
             trial = self._trial_at(study, reading.position)
@@ -124,119 +126,39 @@ class Views:
                 asked = {"site": query.site, "limit": figures.EXTRA_MAX}
                 owed: list[Any] = list(reading.rows("safety", "owed", **asked))
                 against: list[Any] = list(reading.rows("safety", "contradicted", **asked))
-                extra = _safety(trial, on, owed, against)
+                extra = figures.beside(trial, on, owed, against)
                 if query.cursor is None:
-                    limit = safety_board.SERIOUS_MAX
-                    serious = reading.rows("safety", "serious", site=query.site, limit=limit)
-                    events = reading.tuples("safety", "figures", site=query.site)
-                    extra["figures"] = _board(asking, events, serious, extra["clocks"])
+                    extra["figures"] = _board(asking, reading, extra["clocks"])
             return _page(listing, asking, found, reading.position, stale, extra)
-
-    def _list_of_the_past(
-        self, study: str, listing: Listing, query: Query, on: When, after: Place | None
-    ) -> Page:
-        """The list folded anew: everybody in turn, and of the rows only the page is kept."""
-        cut = self._past.cut(study, query)
-        trial = self._past.trial(study, cut)
-        asking = Asking(query, on, trial)
-        beside = figures.Beside(query.site)
-        slots: dict[str, SlotTaken] = {}
-
-        def entries() -> Iterator[Entry]:
-            for rows in self._rows_of_the_past(trial, cut, listing.view.rows, slots):
-                if listing.view is safety.VIEW:
-                    beside.look_at(rows)
-                for entry in listing.entries(rows):
-                    place = listing.place(entry)
-                    if (after is None or place > after) and listing.wanted(entry, asking):
-                        yield entry
-
-        found = heapq.nsmallest(query.limit + 1, entries(), key=listing.place)
-        extra = listing.beside(asking)
-        if listing.view is safety.VIEW:
-            then = self._past.trial_of(trial, cut, slots)
-            extra = _safety(then, on, beside.owed, beside.against)
-            if query.cursor is None:
-                asked, serious = Asking(query, on, then), beside.first_serious()
-                extra["figures"] = _board(asked, beside.events, serious, extra["clocks"])
-        return _page(listing, asking, found, cut.position, {}, extra)
-
-    def _rows_of_the_past(
-        self,
-        trial: Trial,
-        cut: Cut,
-        rows: Callable[..., Iterator[Row]],
-        slots: dict[str, SlotTaken],
-    ) -> Iterator[list[Row]]:
-        for participant in self._past.participants(trial, cut, slots):
-            yield list(rows(trial, participant))
 
     # --- figures ----------------------------------------------------------------------------------
 
     def _enrolment(self, study: str, query: Query) -> Page:
         on = self._past.on(study, query, self._clock())
-        if query.past:
-            cut = self._past.cut(study, query)
-            trial, position = self._past.trial(study, cut), cut.position
-            slots: dict[str, SlotTaken] = {}
-            rows = (
-                row
-                for of_one in self._rows_of_the_past(trial, cut, enrolment.rows, slots)
-                for row in of_one
-                if query.site in (None, row.columns["site"])
-            )
-            items, reached = figures.funnel(figures.funnel_of(rows), on)
-            trial = self._past.trial_of(trial, cut, slots)
-        else:
-            with self._reading(study, ["enrolment"], query) as reading:
-                position = reading.position
-                parts = reading.tuples("enrolment", "funnel", site=query.site)
-            trial = self._trial_at(study, position)
-            items, reached = figures.funnel(((*part[:6], part[6:]) for part in parts), on)
+        with self._reading(study, ["enrolment"], query) as reading:
+            position = reading.position
+            parts = reading.tuples("enrolment", "funnel", site=query.site)
+        trial = self._trial_at(study, position)
+        items, reached = figures.funnel(((*part[:6], part[6:]) for part in parts), on)
         extra = {"funnel": reached, "accrual": figures.accrual(trial)}
         return Page(position, items, None, extra)
 
     def _worklist(self, study: str, query: Query) -> Page:
         after = query.after(work.PLACE)
         on = self._past.on(study, query, self._clock())
-        if query.past:
-            cut = self._past.cut(study, query)
-            trial, position = self._past.trial(study, cut), cut.position
-            waiting = self._work_of_the_past(trial, cut, query, on)
-            found = _first(waiting, after, query.limit + 1)
-        else:
-            with self._reading(study, work.VIEWS, query) as reading:
-                position = reading.position
-                found = _first(work.found(reading, query, on), after, query.limit + 1)
+        with self._reading(study, work.VIEWS, query) as reading:
+            position = reading.position
+            found = _first(work.found(reading, query, on), after, query.limit + 1)
         return _paged(position, found, query.limit)
 
-    def _work_of_the_past(
-        self, trial: Trial, cut: Cut, query: Query, on: When
-    ) -> Iterator[work.Work]:
-        for participant in self._past.participants(trial, cut):
-            if query.site not in (None, participant.site):
-                continue
-            closing = work.closing_days(query)
-            yield from work.of_visits(schedule.rows(trial, participant), on, closing)
-            yield from work.of_clocks(safety.rows(trial, participant), on)
-            yield from work.of_summaries(enrolment.rows(trial, participant), on)
-
-    def _counted(self, study: str, view: View, shape: Counted, query: Query) -> Page:
+    def _counted(self, study: str, shape: Counted, query: Query) -> Page:
         """Figures over the rows of a view."""
-        place, of_rows, read, lines_of = shape
         on = self._past.on(study, query, self._clock())
-        after = query.after(place)
-        if query.past:
-            cut = self._past.cut(study, query)
-            trial, position = self._past.trial(study, cut), cut.position
-            everybody = self._rows_of_the_past(trial, cut, view.rows, {})
-            parts = [part for rows in everybody for part in of_rows(rows, query, on)]
-        else:
-            with self._reading(study, [view.name], query) as reading:
-                position = reading.position
-                parts = read(reading, query, on)
-            trial = self._trial_at(study, position)
-        lines = lines_of(parts, trial)
+        after = query.after(shape.place)
+        with self._reading(study, [shape.view.name], query) as reading:
+            position = reading.position
+            parts = shape.read(reading, query, on)
+        lines = shape.lines(parts, self._trial_at(study, position))
         return _paged(position, _first(lines, after, query.limit + 1), query.limit)
 
     def _kept(self, study: str, name: str, view: str, on: When) -> dict[str, Any] | None:
@@ -314,26 +236,15 @@ def _page(
     return Page(position, items, more, extra)
 
 
-def _safety(trial: Trial, on: When, owed: Iterable[Row], against: Iterable[Row]) -> dict[str, Any]:
-    return {
-        "clocks": figures.owed_clocks(owed, on),
-        "toxicity": figures.toxicity(trial, on),
-        "contradictions": figures.contradictions(against),
-    }
-
-
-def _board(
-    asking: Asking,
-    events: Iterable[safety_board.Event],
-    serious: Iterable[Row],
-    clocks: Iterable[dict[str, Any]],
-) -> dict[str, Any]:
+def _board(asking: Asking, reading: Reading, clocks: list[dict[str, Any]]) -> dict[str, Any]:
+    site, limit = asking.query.site, safety_board.SERIOUS_MAX
+    serious: list[Any] = list(reading.rows("safety", "serious", site=site, limit=limit))
     return safety_board.board(
         asking.trial,
         figures.latest_protocol(asking.trial),
         asking.on,
-        site=asking.query.site,
-        events=events,
+        site=site,
+        counts=safety_board.Counts(reading.tuples("safety", "figures", site=site)),
         serious=serious,
         clocks=clocks,
     )

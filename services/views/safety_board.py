@@ -5,8 +5,8 @@ They count adverse events as they stand at the cut that the reader asks for. Wit
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -51,13 +51,14 @@ def counted(row: Row) -> Event:
 
 @dataclass(slots=True)
 class Tally:
-    """Counts of one group of events."""
+    """Counts of one group of events, which come participant by participant."""
 
     events: int = 0
     serious: int = 0
     suspected: int = 0
     dose_limiting: int = 0
-    participants: set[str] = field(default_factory=set)
+    participants: int = 0
+    _last: str | None = None
 
     def add(self, event: Event) -> None:
         """One event more."""
@@ -66,16 +67,59 @@ class Tally:
         self.serious += bool(serious)
         self.suspected += bool(suspected)
         self.dose_limiting += bool(limiting)
-        self.participants.add(who)
+        self.participants += who != self._last
+        self._last = who
 
     def shown(self) -> dict[str, int]:
         """The counts, with participants counted once."""
         return {
             "events": self.events,
-            "participants": len(self.participants),
+            "participants": self.participants,
             "serious": self.serious,
             "suspected": self.suspected,
             "dose_limiting": self.dose_limiting,
+        }
+
+
+class Counts:
+    """Figures over adverse events, counted as they pass by; all of a participant's in a row."""
+
+    def __init__(self, events: Iterable[Event] = ()) -> None:
+        self._all = Tally()
+        self._grades: dict[Any, Tally] = {}
+        self._terms: dict[Any, Tally] = {}
+        self._causes: dict[Any, Tally] = {}
+        self._spans = {span: Tally() for span in SINCE_DOSE_DAYS}
+        self._undosed = Tally()
+        for event in events:
+            self.add(event)
+
+    def add(self, event: Event) -> None:
+        """One event more."""
+        _, term, grade, _, _, causality, since, _ = event
+        self._all.add(event)
+        self._grades.setdefault(grade, Tally()).add(event)
+        self._terms.setdefault(term, Tally()).add(event)
+        self._causes.setdefault(causality, Tally()).add(event)
+        if since is None:
+            self._undosed.add(event)
+        for (first, last), tally in self._spans.items():
+            if since is not None and _within(since, first, last):
+                tally.add(event)
+
+    def shown(self) -> dict[str, Any]:
+        """The figures; events of those who had no dose stand at the end of the days since it."""
+        spans = [
+            {"from": first, "to": last, "dosed": True, **tally.shown()}
+            for (first, last), tally in self._spans.items()
+        ]
+        undosed = {"from": None, "to": None, "dosed": False, **self._undosed.shown()}
+        return {
+            "adverse_events": self._all.shown(),
+            "by_grade": _by("grade", self._grades, _grade_first),
+            "by_term": _by("term", self._terms, _frequent_first)[:TERMS_MAX],
+            "by_causality": _by("causality", self._causes, _frequent_first),
+            "by_days_since_dose": [*spans, undosed],
         }
 
 
@@ -85,19 +129,14 @@ def board(
     on: When,
     *,
     site: str | None,
-    events: Iterable[Event],
+    counts: Counts,
     serious: Iterable[Row],
     clocks: Iterable[Mapping[str, Any]],
 ) -> dict[str, Any]:
-    """All figures at a moment: `events` of the study or site, its serious rows, its owed clocks."""
-    found = list(events)
+    """All figures at a moment: events of the study or site, its serious rows, its owed clocks."""
     today = day_of(on, zone_named(protocol.settings.sponsor_timezone))
     return {
-        "adverse_events": _tally(found).shown(),
-        "by_grade": _by(found, "grade", lambda event: event[2], _grade_first),
-        "by_term": _by(found, "term", lambda event: event[1], _frequent_first)[:TERMS_MAX],
-        "by_causality": _by(found, "causality", lambda event: event[5], _frequent_first),
-        "by_days_since_dose": _since_dose(found),
+        **counts.shown(),
         "exposure": _exposure(trial, site, today),
         "serious": [_serious(row, on) for row in serious],
         "clocks_by_hours_left": _left(clocks),
@@ -105,25 +144,9 @@ def board(
     }
 
 
-# --- events by what they are ----------------------------------------------------------------------
-
-
-def _tally(events: Iterable[Event]) -> Tally:
-    tally = Tally()
-    for event in events:
-        tally.add(event)
-    return tally
-
-
 def _by(
-    events: Iterable[Event],
-    name: str,
-    group: Callable[[Event], Any],
-    order: Callable[[tuple[Any, Tally]], tuple[Any, ...]],
+    name: str, groups: Mapping[Any, Tally], order: Callable[[tuple[Any, Tally]], tuple[Any, ...]]
 ) -> list[dict[str, Any]]:
-    groups: dict[Any, Tally] = {}
-    for event in events:
-        groups.setdefault(group(event), Tally()).add(event)
     return [{name: value, **tally.shown()} for value, tally in sorted(groups.items(), key=order)]
 
 
@@ -135,16 +158,6 @@ def _grade_first(group: tuple[Any, Tally]) -> tuple[Any, ...]:
 def _frequent_first(group: tuple[Any, Tally]) -> tuple[Any, ...]:
     name, tally = group
     return (-tally.events, name)
-
-
-def _since_dose(events: Sequence[Event]) -> list[dict[str, Any]]:
-    """Each span of days after the first dose; events of those who had none stand at the end."""
-    spans: list[dict[str, Any]] = []
-    for first, last in SINCE_DOSE_DAYS:
-        mine = [one for one in events if one[6] is not None and _within(one[6], first, last)]
-        spans.append({"from": first, "to": last, "dosed": True, **_tally(mine).shown()})
-    undosed = _tally(one for one in events if one[6] is None)
-    return [*spans, {"from": None, "to": None, "dosed": False, **undosed.shown()}]
 
 
 def _within(number: int, first: int | None, last: int | None) -> bool:

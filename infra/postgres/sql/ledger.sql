@@ -41,6 +41,14 @@ WITH RECURSIVE name (stream, n) AS (
 )
 SELECT stream FROM name WHERE stream IS NOT NULL;
 
+-- name: histories
+-- Events by participant, after a version of one. The sum keeps the planner from walking the log by
+-- position, and sorting what it finds, once for each page.
+SELECT position, stream, version, topic, body, hash FROM cairn.event
+WHERE study = %(study)s AND (stream, version) > (%(stream)s, %(version)s)
+    AND stream <> '$study' AND position + 0 <= %(up_to)s
+ORDER BY stream, version LIMIT %(limit)s;
+
 -- name: position_at
 SELECT cairn.position_at(%(study)s, %(instant)s);
 
