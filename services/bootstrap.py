@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 from pydantic import Field, SecretStr
@@ -21,11 +21,13 @@ from infra.kafka.brokers import (
     SaslMechanism,
     SecurityProtocol,
 )
+from infra.kafka.cursors import RelayCursors
 from infra.ledger.ledger import Ledger
 from infra.ledger.postgres import PostgresLedger
 from infra.postgres import embedded, migrate
 from infra.postgres import settings as store
 from infra.postgres.pool import Pool, borrowed, open_pool
+from infra.postgres.pool import conninfo_of as conninfo_of_pool
 from infra.projection.projector import Projector
 from infra.projection.tables import ViewTables
 from infra.refusals import PostgresRefusals
@@ -34,6 +36,7 @@ from projections.catalogue import VIEWS
 from services import logs
 from services.auth import Tokens, open_tokens
 from services.concluding import Concluding
+from services.door import cloudevents
 from services.feeds import CalendarFeeds
 from services.publishing import Publishing
 from services.receipts import Receipts, open_receipts
@@ -41,6 +44,9 @@ from services.record import Recording
 from services.refusals import RefusalBook
 from services.state import HotState
 from services.views import Views
+
+if TYPE_CHECKING:
+    from infra.kafka.relay import Ports
 
 POOL_CONNECTIONS = 12
 
@@ -140,6 +146,7 @@ class Cairn:
     projector: Projector
     views: Views
     concluding: Concluding
+    relayed: RelayCursors
     clock: Callable[[], datetime]
 
     def problems(self) -> list[str]:
@@ -152,9 +159,23 @@ class Cairn:
     def lag(self) -> dict[str, dict[str, int]]:
         """How many events each reader of the ledger is behind, by study. StoreAway."""
         behind = {study: self.projector.lag(study) for study in self.ledger.studies()}
-        return {
+        lags = {
             view: {study: lag[view] for study, lag in behind.items()} for view in self.tables.views
         }
+        if self.settings.kafka_bootstrap:
+            lags["relay"] = {study: self._unsent(study) for study in behind}
+        return lags
+
+    def halted(self) -> dict[str, str]:
+        """Why a study is not relayed before an operator has looked, by study. StoreAway."""
+        if not self.settings.kafka_bootstrap:
+            return {}
+        found = ((study, self.relayed.find(study)) for study in self.ledger.studies())
+        return {study: one.halted for study, one in found if one is not None and one.halted}
+
+    def _unsent(self, study: str) -> int:
+        cursor = self.relayed.find(study)
+        return max(0, self.ledger.head(study) - (cursor.position if cursor else 0))
 
     def close(self) -> None:
         """Append what is queued, then let go of the store."""
@@ -254,5 +275,24 @@ def assembled(
         projector=Projector(ledger, documents, tables, logs.warned),
         views=Views(ledger, documents, hot, tables, clock),
         concluding=Concluding(recording, tables, clock, logs.defect),
+        relayed=RelayCursors(pool),
         clock=clock,
+    )
+
+
+def relay_ports(cairn: Cairn) -> "Ports":
+    """What the relay works with. NotConfigured without brokers."""
+    # Kafka's client takes its time to load: only who talks to brokers waits for it.
+    from infra.kafka.relay import Ports
+
+    brokers = cairn.settings.brokers()
+    if brokers is None:
+        raise NotConfigured("There are no brokers: set CAIRN_KAFKA_BOOTSTRAP.")
+    return Ports(
+        ledger=cairn.ledger,
+        cursors=cairn.relayed,
+        conninfo=conninfo_of_pool(cairn.pool),
+        brokers=brokers,
+        encode=cloudevents.written,
+        notice=logs.warned,
     )

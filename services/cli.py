@@ -5,7 +5,16 @@ import sys
 
 import typer
 
-from services.commands import console, exporting, importing, replaying, serving, tokens, upkeep
+from services.commands import (
+    console,
+    exporting,
+    importing,
+    relaying,
+    replaying,
+    serving,
+    tokens,
+    upkeep,
+)
 from services.commands.troubles import EXPECTED, sentence
 
 app = typer.Typer(
@@ -20,6 +29,7 @@ app.command("up")(serving.up)
 app.command("demo")(serving.demo)
 app.command("api")(serving.api)
 app.command("worker")(serving.worker)
+app.command("relay")(relaying.relay)
 app.command("token")(tokens.token)
 app.command("replay")(replaying.replay_command)
 app.command("doctor")(upkeep.doctor)

@@ -15,6 +15,8 @@ SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 RECONNECT_MILLISECONDS_MAX = 1_000
 """A broker that comes back is found within about this time."""
 REQUEST_MILLISECONDS = 10_000
+ANSWER_MILLISECONDS = 4_000
+"""How long a first answer is waited for, before the brokers count as away."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,19 @@
 """Topics: their names, and that they exist with the partitions and copies that Cairn needs."""
 
-from kafka.admin import KafkaAdminClient, NewTopic
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+
+from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, NewTopic
 from kafka.errors import TopicAlreadyExistsError
 
-from infra.kafka.brokers import Brokers
+from infra.kafka.brokers import ANSWER_MILLISECONDS, Brokers
 
 COPIES_MAX = 3
+FOR_EVER: Mapping[str, str] = {"retention.ms": "-1", "retention.bytes": "-1"}
+"""Of a topic whose messages are an account that new consumers read from its beginning."""
+
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,249}")
 
 
 def events_topic(study: str) -> str:
@@ -23,16 +31,29 @@ def results_topic(study: str) -> str:
     return f"cairn.{study}.inbound-results"
 
 
-def ensure_topic(brokers: Brokers, name: str, partitions: int | None = None) -> None:
+def is_topic(name: str) -> bool:
+    """Whether Apache Kafka takes the name; a study's may have characters that it does not."""
+    return _NAME.fullmatch(name) is not None
+
+
+def ensure_topic(
+    brokers: Brokers,
+    name: str,
+    partitions: int | None = None,
+    configs: Mapping[str, str] = {},
+) -> int:
     """Make the topic unless it exists: on each of up to three brokers, and taken as written when
-    all but one of them have it. An existing topic stays as it is. Raises KafkaError."""
-    admin = KafkaAdminClient(**brokers.options())
+    all but one of them have it. An existing topic stays as it is. Gives how many bytes one batch of
+    messages may have there. Raises KafkaError."""
+    admin = KafkaAdminClient(**brokers.options(), bootstrap_timeout_ms=ANSWER_MILLISECONDS)
     try:
         copies = min(COPIES_MAX, len(admin.describe_cluster()["brokers"]))
-        configs = {"min.insync.replicas": str(max(1, copies - 1))}
-        topic = NewTopic(name, partitions or brokers.partitions, copies, topic_configs=configs)
-        admin.create_topics([topic])
-    except TopicAlreadyExistsError:
-        return
+        wanted = {"min.insync.replicas": str(max(1, copies - 1)), **configs}
+        topic = NewTopic(name, partitions or brokers.partitions, copies, topic_configs=wanted)
+        with suppress(TopicAlreadyExistsError):
+            admin.create_topics([topic])
+        asked = ConfigResource(ConfigResourceType.TOPIC, name, configs={"max.message.bytes": None})
+        found = admin.describe_configs([asked], config_filter="all")
+        return int(found["topic"][name]["max.message.bytes"]["value"])
     finally:
         admin.close()

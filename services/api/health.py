@@ -29,9 +29,16 @@ def get_ready(request: Request) -> Response:
     try:
         problems = cairn.problems()
         lag = cairn.lag() if not problems else {}
+        halted = cairn.halted() if not problems else {}
     except (StoreAway, MigrationProblem) as error:
-        problems, lag = [str(error)], {}
-    content = {"status": "unready" if problems else "ready", "problems": problems, "lag": lag}
+        problems, lag, halted = [str(error)], {}, {}
+    content = {
+        "status": "unready" if problems else "ready",
+        "problems": problems,
+        "lag": lag,
+        # The ledger and the views go on without brokers: what is not relayed makes nothing unready.
+        "relay_halted": halted,
+    }
     return json_reply(content, 503 if problems else 200)
 
 
@@ -49,4 +56,5 @@ def get_metrics(request: Request) -> Response:
 
     with suppress(StoreAway):
         measures.lags(cairn.lag(), seconds)
+        measures.halted(cairn.halted())
     return Response(generate_latest(measures.registry), media_type=CONTENT_TYPE_LATEST)

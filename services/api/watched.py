@@ -71,6 +71,12 @@ class Measures:
             ("reader", "study"),
             registry=self.registry,
         )
+        self._relay_halted = Gauge(
+            "cairn_relay_halted",
+            "1 for a study that is not relayed before an operator has looked, with the reason.",
+            ("study", "reason"),
+            registry=self.registry,
+        )
 
     def appended(self, stored: Sequence[Stored]) -> None:
         """Count an append."""
@@ -84,6 +90,12 @@ class Measures:
             for study, events in studies.items():
                 self._lag.labels(reader, study).set(events)
                 self._seconds_behind.labels(reader, study).set(seconds(study, events))
+
+    def halted(self, reasons: Mapping[str, str]) -> None:
+        """Set which studies the relay does not go on with: study -> reason."""
+        self._relay_halted.clear()
+        for study, reason in reasons.items():
+            self._relay_halted.labels(study, reason).set(1)
 
     def answered(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count a request."""

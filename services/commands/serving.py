@@ -21,6 +21,7 @@ from services.demo.cohort import STUDY, acts_of, add_cohort, demo_of, register
 from services.imports.sdtm.run import ACTOR
 from services.listening import LOOPBACK, Ended, ending_in_order, taken
 from services.record import Terms
+from services.relaying import relaying
 from services.workers import Workers
 
 PORT = 8000
@@ -96,7 +97,8 @@ def _run(settings: Settings, port: int, *, json: bool, demo: bool) -> None:
         _prepared(settings, conninfo, demo=demo) as cairn,
     ):
         _write_token(cairn)
-        with Workers(cairn):
+        relay = relaying(cairn) if settings.kafka_bootstrap else contextlib.nullcontext()
+        with Workers(cairn), relay:
             _serve(cairn, listening, partial(_announce, cairn, LOOPBACK, port, json=json))
 
 

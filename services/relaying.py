@@ -1,0 +1,23 @@
+"""The relay beside other work of a process: in a thread of its own, ended with a block."""
+
+import contextlib
+import threading
+from collections.abc import Iterator
+
+from services.bootstrap import Cairn, relay_ports
+
+
+@contextlib.contextmanager
+def relaying(cairn: Cairn, only: str | None = None) -> Iterator[None]:
+    """Relay every study, or one, while the block lasts. NotConfigured."""
+    ports = relay_ports(cairn)
+    from infra.kafka.relay import Relay
+
+    relay, over = Relay(ports, only), threading.Event()
+    thread = threading.Thread(target=relay.run, args=(over,), name="relay")
+    thread.start()
+    try:
+        yield
+    finally:
+        relay.stop(over)
+        thread.join()
