@@ -207,6 +207,8 @@ def _cloud_event(kind: str, cls: type[Event]) -> Schema:
         occurredat=_WHEN,
         recordedatsource=_TEXT,
         causationid=_DIGITS,
+        origin=_TEXT,
+        protocolversion=_TEXT,
         reason=_TEXT,
         prevhash=_HASH,
     )

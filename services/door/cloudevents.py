@@ -16,12 +16,13 @@ from pydantic import ConfigDict, ValidationError
 from domain.kernel import Problem, Strict
 from infra.ledger.types import Stored
 from services.door.posted import Posted, posted
-from services.door.refused import Invalid, invalid, problems_of
+from services.door.refused import Invalid, Malformed, invalid, problems_of
 
 SPECVERSION = "1.0"
 
 _TYPE = re.compile(r"cairn\.(participant|study)\.([a-z0-9-]{1,64})\.v([1-9][0-9]{0,3})")
 _HEADER = "ce-"
+KAFKA_HEADER = "ce_"
 _NAMES = {
     "/occurred_at": "/time",
     "/participant": "/subject",
@@ -48,16 +49,37 @@ class _Attributes(Strict):
 
 
 def from_headers(headers: Iterable[tuple[bytes, bytes]], data: object) -> dict[str, Any]:
-    """Binary mode: the attributes from `ce-*` headers, the data from the body."""
+    """Binary mode over HTTP: the attributes from `ce-*` headers, the data from the body."""
+    pairs = (
+        (name.decode("latin-1").lower(), unquote(value.decode("latin-1"), errors="replace"))
+        for name, value in headers
+    )
+    return _binary(pairs, _HEADER, data)
+
+
+def from_kafka_headers(
+    headers: Iterable[tuple[str, bytes | None]], data: object
+) -> dict[str, Any]:
+    """Binary mode over Kafka: the attributes from `ce_*` headers in UTF-8, the data from the value.
+
+    Raises Invalid, Malformed.
+    """
+    try:
+        pairs = [(name, (value or b"").decode()) for name, value in headers]
+    except UnicodeDecodeError:
+        raise Malformed("encoding", "a header is not UTF-8") from None
+    return _binary(pairs, KAFKA_HEADER, data)
+
+
+def _binary(pairs: Iterable[tuple[str, str]], prefix: str, data: object) -> dict[str, Any]:
     attributes: dict[str, Any] = {}
-    for raw_name, raw_value in headers:
-        name = raw_name.decode("latin-1").lower()
-        if not name.startswith(_HEADER):
+    for header, value in pairs:
+        if not header.startswith(prefix):
             continue
-        name = name.removeprefix(_HEADER)
+        name = header.removeprefix(prefix)
         if name in attributes:
             raise invalid("", "duplicate-attribute")
-        attributes[name] = unquote(raw_value.decode("latin-1"), errors="replace")
+        attributes[name] = value
     return {**attributes, "data": data}
 
 
@@ -97,7 +119,10 @@ def read(document: object, study: str, participant: str | None = None) -> Posted
 
 
 def written(stored: Stored, study: str) -> dict[str, Any]:
-    """A stored event as a CloudEvent, its circumstances in extension attributes."""
+    """A stored event as a CloudEvent, its circumstances in extension attributes.
+
+    They are complete: `restored` makes the bytes of it that `leafhash` is the hash of.
+    """
     event = orjson.loads(stored.body)
     occurred_at: str = event["occurred_at"]
     exact = "T" in occurred_at.upper()
@@ -117,6 +142,8 @@ def written(stored: Stored, study: str) -> dict[str, Any]:
         "streamversion": str(stored.version),
         "actor": f"{actor['role']}:{actor['id']}",
         "causationid": None if event["cause"] is None else str(event["cause"]),
+        "origin": None if event["id"] else event["source"],
+        "protocolversion": event["protocol"],
         "reason": event["reason"],
         "prevhash": event["previous"],
         "leafhash": stored.hash,
