@@ -3,14 +3,14 @@
 from importlib.metadata import version
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.api import audit, events, health, openapi, schedules, studies, views
+from services.api import audit, events, health, openapi, past, schedules, studies, views
 from services.api.direct import Direct
 from services.api.feed import Feeds
 from services.api.gate import Gate
@@ -45,11 +45,12 @@ def create_app(cairn: Cairn) -> FastAPI:
     )
     app.state.cairn = cairn
     app.state.gate = Gate()
+    app.state.folding = past.Folding()
     app.state.measures = Measures()
     cairn.recording.watch(app.state.measures.appended)
     app.state.feeds = Feeds(cairn)
-    for router in (events.router, studies.router, views.router, schedules.router, audit.router):
-        app.include_router(router, prefix=PREFIX)
+    for part in (events, studies, views, schedules, audit):
+        app.include_router(part.router, prefix=PREFIX, dependencies=[Depends(past.of_the_present)])
     app.include_router(health.router)
     for kind in OURS:
         app.add_exception_handler(kind, _refused)

@@ -66,11 +66,9 @@ _HISTORY: Content = {
 
 
 def view(name: str, *, listed: bool = False) -> Described:
-    """A view's operation: the view as JSON, lists as CSV too."""
-    content: dict[str, Any] = {JSON: ref(name)}
-    if listed:
-        content[CSV] = TEXT
-    return Described(answers={200: content}, problems=_READS)
+    """A view's operation, as JSON or CSV. Few may read a study's past at a time."""
+    problems = (*_READS, 429) if listed else _READS
+    return Described(answers={200: {JSON: ref(name), CSV: TEXT}}, problems=problems)
 
 
 OPERATIONS: Mapping[str, Described] = {
@@ -107,11 +105,11 @@ OPERATIONS: Mapping[str, Described] = {
         problems=(400, *_SCOPED, 409, 413, 415, 422, 503, 507),
         takes={JSON: ref("Protocol"), "application/yaml": TEXT},
     ),
-    "get_studies": Described({200: {JSON: ref("Studies")}}, (401, 403, 503)),
-    "get_study": Described({200: {JSON: ref("Study")}}, (*_SCOPED, 503)),
-    "get_protocols": Described({200: {JSON: ref("PublishedVersions")}}, (*_SCOPED, 503)),
+    "get_studies": Described({200: {JSON: ref("Studies")}}, (401, 403, 422, 503)),
+    "get_study": Described({200: {JSON: ref("Study")}}, _READS),
+    "get_protocols": Described({200: {JSON: ref("PublishedVersions")}}, _READS),
     "get_protocol": Described({200: {JSON: ref("Protocol"), "application/yaml": TEXT}}, _READS),
-    "get_sites": Described({200: {JSON: ref("Sites")}}, (*_SCOPED, 503)),
+    "get_sites": Described({200: {JSON: ref("Sites")}}, _READS),
     "get_history": Described({200: _HISTORY}, _READS),
     "get_replay": Described({200: {JSON: ref("Replay")}}, _READS),
     "get_log": Described(
@@ -121,7 +119,7 @@ OPERATIONS: Mapping[str, Described] = {
     ),
     "get_summary": view("Summary"),
     "get_participant_eligibility": view("Eligibility"),
-    "get_participant_schedule": view("Schedule", listed=True),
+    "get_participant_schedule": view("Schedule"),
     "get_participant_safety": view("Safety"),
     "get_participants": view("Summaries", listed=True),
     "get_eligibility": view("EligibilityList", listed=True),
@@ -145,8 +143,8 @@ OPERATIONS: Mapping[str, Described] = {
         takes={JSON: ref("CalendarAsked")},
         example={"site": "01"},
     ),
-    "delete_calendar": Described({200: {JSON: ref("Calendar")}}, (*_SCOPED, 503)),
-    "get_log_key": Described({200: {"text/plain": TEXT}}, (*_SCOPED, 503)),
+    "delete_calendar": Described({200: {JSON: ref("Calendar")}}, _READS),
+    "get_log_key": Described({200: {"text/plain": TEXT}}, _READS),
     "get_refusals": Described({200: {JSON: ref("Refusals"), CSV: TEXT}}, _READS),
     "get_live": Described({200: {JSON: ref("Health")}}, open=True),
     "get_ready": Described({200: {JSON: ref("Health")}, 503: {JSON: ref("Health")}}, open=True),

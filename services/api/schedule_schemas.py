@@ -67,11 +67,18 @@ _CALENDAR: dict[str, Schema] = {
     "revoked_at": null_or(_TEXT),
 }
 
+UNCERTAIN_PARTICIPANTS: Schema = {
+    **_COUNT,
+    "description": "With `valid_at`: participants of whom something is counted although its dates,"
+    " as far as they are known, may lie after that moment.",
+}
+
 SCHEDULES: dict[str, Schema] = {
     "Matrix": list_of(
         record(
             {**_WHOSE, "visits": {"type": "object", "additionalProperties": record(_CELL)}},
             stale_since=_COUNT,
+            uncertain=_POSITIONS,
         ),
         visits={"type": "array", "items": _TEXT},
     ),
@@ -84,7 +91,8 @@ SCHEDULES: dict[str, Schema] = {
                 "booked": _COUNT,
                 **{state.replace("-", "_"): _COUNT for state in _STATES},
             }
-        )
+        ),
+        uncertain=UNCERTAIN_PARTICIPANTS,
     ),
     "Adherence": list_of(
         record(
@@ -100,7 +108,8 @@ SCHEDULES: dict[str, Schema] = {
                 "not_expected": _COUNT,
                 "open": _COUNT,
             }
-        )
+        ),
+        uncertain=UNCERTAIN_PARTICIPANTS,
     ),
     "Calendar": record(_CALENDAR),
     "Calendars": record({"items": {"type": "array", "items": ref("Calendar")}}),

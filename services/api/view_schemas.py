@@ -4,7 +4,7 @@ from typing import get_args
 
 from domain.stage import Stage
 from services.api.figure_schemas import FIGURES
-from services.api.schedule_schemas import SCHEDULES, VISIT
+from services.api.schedule_schemas import SCHEDULES, UNCERTAIN_PARTICIPANTS, VISIT
 from services.api.schema_words import Schema, list_of, null_or, record, ref
 
 _TEXT: Schema = {"type": "string"}
@@ -22,11 +22,19 @@ def _words(*values: str) -> Schema:
 
 _WHOSE: dict[str, Schema] = {"participant": _TEXT, "site": null_or(_TEXT)}
 _VERDICT = _words("pending", "eligible", "ineligible")
+_UNCERTAIN: dict[str, Schema] = {
+    "uncertain": {
+        **_POSITIONS,
+        "description": "With `valid_at`: events of the participant that are told of although their"
+        " dates, as far as they are known, may lie after that moment.",
+    }
+}
 _ITEM_OF_A_LIST: dict[str, Schema] = {
+    **_UNCERTAIN,
     "stale_since": {
         **_POSITION,
         "description": "The participant's rows do not reflect what was recorded from here on.",
-    }
+    },
 }
 
 _SUMMARY: dict[str, Schema] = {
@@ -200,10 +208,10 @@ VIEWS: dict[str, Schema] = {
     **SCHEDULES,
     "Summary": record(_SUMMARY, **_ITEM_OF_A_LIST),
     "Summaries": list_of(ref("Summary")),
-    "Eligibility": record({**_ELIGIBILITY, "position": _POSITION}),
+    "Eligibility": record({**_ELIGIBILITY, "position": _POSITION}, **_UNCERTAIN),
     "EligibilityList": list_of(record({**_ELIGIBILITY, **_WHOSE}, **_ITEM_OF_A_LIST)),
     "Missing": list_of(record(_AWAITED, **_ITEM_OF_A_LIST)),
-    "Criteria": list_of(record(_COUNTS)),
+    "Criteria": list_of(record(_COUNTS), uncertain=UNCERTAIN_PARTICIPANTS),
     "Schedule": record(
         {
             "participant": _TEXT,
@@ -212,7 +220,8 @@ VIEWS: dict[str, Schema] = {
             ),
             "visits": {"type": "array", "items": record(VISIT)},
             "position": _POSITION,
-        }
+        },
+        **_UNCERTAIN,
     ),
     "ScheduleList": list_of(record({**_WHOSE, **VISIT}, **_ITEM_OF_A_LIST)),
     "Safety": record(
@@ -221,7 +230,8 @@ VIEWS: dict[str, Schema] = {
             "adverse_events": {"type": "array", "items": record(_ADVERSE_EVENT)},
             "contradictions": {"type": "array", "items": record(_CONTRADICTION)},
             "position": _POSITION,
-        }
+        },
+        **_UNCERTAIN,
     ),
     "SafetyList": {
         "allOf": [
@@ -257,6 +267,7 @@ VIEWS: dict[str, Schema] = {
         record({"site": null_or(_TEXT), "stage": _TEXT, "participants": _POSITION}),
         funnel={"type": "object", "additionalProperties": _POSITION},
         accrual=record({"cap": null_or(_POSITION), "taken": _POSITION}),
+        uncertain=UNCERTAIN_PARTICIPANTS,
     ),
     "Worklist": list_of(
         record(
@@ -274,7 +285,8 @@ VIEWS: dict[str, Schema] = {
                     "eligibility-expiring",
                 ),
                 "due": _TEXT,
-            }
+            },
+            **_UNCERTAIN,
         )
     ),
 }

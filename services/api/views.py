@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from domain.canonical import INTEGER_MAX
 from domain.time import When
-from services.api import access, asked, tables
+from services.api import access, asked, past, tables
 from services.api.replies import CSV, JSON, etag
 from services.auth import Caller
 from services.door.refused import invalid
@@ -38,30 +38,45 @@ def _when(
     ] = None,
     as_of: Annotated[
         str | None,
-        Parameter(max_length=40, description="As known then: an instant, a date or a position."),
+        Parameter(
+            max_length=40,
+            description="As known then: a position of the log (digits only), an instant with"
+            " offset, a date or a month (its end in UTC). What has not come yet means the log's"
+            " end; `position` says which that was.",
+        ),
     ] = None,
     by: Annotated[
         str | None,
         Parameter(
             pattern="^source$",
-            description="`source`: `as_of` counts by `recorded_at_source` where there is one.",
+            description="`source`: the moment of `as_of` counts by `recorded_at_source` where an"
+            " event has one, and a date means its end at the site. Only with a moment.",
         ),
     ] = None,
     valid_at: Annotated[
-        str | None, Parameter(max_length=40, description="What was true then: instant or date.")
+        str | None,
+        Parameter(
+            max_length=40,
+            description="What was true then, as is known now or at `as_of`: an instant, or a date,"
+            " month or year (its end at the site). What may have begun by then is told; `uncertain`"
+            " names the positions whose own dates leave that open.",
+        ),
     ] = None,
     on: Annotated[
         str | None,
         Parameter(
             max_length=40,
             description="The `now` of time-dependent states: an instant, or a date (its end at the"
-            " site).",
+            " site). Without it that of `valid_at`, else of `as_of`, else the present.",
         ),
     ] = None,
 ) -> Query:
+    known = _position_or_moment("as_of", as_of)
+    if by is not None and not isinstance(known, When):
+        raise invalid("/query/by", "only-with-a-moment-in-as-of")
     return Query(
         wait_for=wait_for,
-        as_of=_position_or_moment("as_of", as_of),
+        as_of=known,
         by_source=by == "source",
         valid_at=_moment("valid_at", valid_at),
         on=_moment("on", on),
@@ -213,17 +228,21 @@ def _participant(request: Request, view: str, query: Query) -> Response:
     access.may(caller, "read")
     found = cairn.views.participant(study, name, view, query)
     version = found["version"] if view == "summary" else found["position"]
-    if view == "schedule" and asked.prefers(request, JSON, CSV) == CSV:
-        headers = {"ETag": etag(version), "Vary": "Accept"}
-        return Response(tables.table(found["visits"]), 200, headers, CSV)
-    return Response(orjson.dumps(found), 200, {"ETag": etag(version)}, JSON)
+    headers = {"ETag": etag(version), "Vary": "Accept"}
+    if asked.prefers(request, JSON, CSV) == CSV:
+        return Response(_table_of_one(view, found), 200, headers, CSV)
+    return Response(orjson.dumps(found), 200, headers, JSON)
 
 
 def study_view(request: Request, view: str, query: Query) -> Response:
     """A list of the study within the caller's scope, as JSON or as a table."""
     caller, study = access.within_study(request, "read")
     query = replace(query, site=own_site(caller, query.site))
-    page = access.cairn_of(request).views.study(study, view, query)
+    try:
+        with past.reading(request, query) as pause:
+            page = access.cairn_of(request).views.study(study, view, query, pause)
+    except past.Gone:
+        return Response(status_code=past.GONE)
     headers = {"ETag": etag(page.position), "Vary": "Accept"}
     if page.next is not None:
         url = request.url.include_query_params(cursor=page.next)
@@ -231,6 +250,22 @@ def study_view(request: Request, view: str, query: Query) -> Response:
     if asked.prefers(request, JSON, CSV) == CSV:
         return Response(_table(view, page), 200, headers, CSV)
     return Response(orjson.dumps(_shown(page)), 200, headers, JSON)
+
+
+def _table_of_one(view: str, found: dict[str, Any]) -> bytes:
+    """A participant's view as a table: a line for each criterion, visit or adverse event."""
+    whose = {name: found[name] for name in ("participant", "site")}
+    unsure = {name: found[name] for name in ("uncertain",) if name in found}
+    match view:
+        case "eligibility":
+            return tables.table({**whose, **one, **unsure} for one in found["criteria"])
+        case "schedule":
+            return tables.table({**whose, **one, **unsure} for one in found["visits"])
+        case "safety":
+            events = ({**whose, **one, **unsure} for one in found["adverse_events"])
+            return tables.table(line_listing.lines(events), line_listing.columns())
+        case _:
+            return tables.table([found])
 
 
 def _table(view: str, page: Page) -> bytes:

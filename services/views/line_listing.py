@@ -42,6 +42,8 @@ def _line(item: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     yield "clocks", _AND.join(map(_clock, item.get("clocks", ())))
     yield "contradictions", _AND.join(item.get("contradictions", ()))
     yield "evidence", " ".join(map(str, item.get("evidence", ())))
+    if "uncertain" in item:
+        yield "uncertain", " ".join(map(str, item["uncertain"]))
 
 
 def _clock(clock: Mapping[str, Any]) -> str:

@@ -44,7 +44,8 @@ def matrix_lines(items: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]
     """The matrix as a table: each visit's state, its day, and by how much it missed its window."""
     for item in items:
         cells = {code: _cell(one) for code, one in item["visits"].items()}
-        yield {"participant": item["participant"], "site": item["site"], **cells}
+        unsure = {name: item[name] for name in ("uncertain",) if name in item}
+        yield {"participant": item["participant"], "site": item["site"], **cells, **unsure}
 
 
 def _cell(one: Mapping[str, Any]) -> str:
