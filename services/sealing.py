@@ -51,6 +51,8 @@ def corrected(
         clear, body = corrected(keys, study, participant, body, at + "/data")
     hidden = sealed(keys, study, participant.id, body)
     data = hidden.model_dump(mode="json", exclude={"type"}, exclude_none=True)
+    # What the correction leaves as it is stays the same to the byte: it was not changed.
+    data |= {name: value for name, value in correction.data.items() if _is_sealed(value)}
     return clear, correction.model_copy(update={"data": data})
 
 
@@ -63,7 +65,7 @@ def _opened(
     """
     data = dict(posted)
     for name, value in data.items():
-        if isinstance(value, dict) and value.keys() == {"sealed", "key"}:
+        if _is_sealed(value):
             kept = _kept(value, at + pointer((name,)))
             clear = keys.unseal(study, participant, f"{target}.{name}", kept)
             data[name] = kept if clear is None else clear
@@ -71,6 +73,10 @@ def _opened(
         return catalogue.PARTICIPANT[target].model_validate(data)
     except ValidationError as error:
         raise Invalid(problems_of(error, at)) from None
+
+
+def _is_sealed(value: object) -> bool:
+    return isinstance(value, dict) and value.keys() == {"sealed", "key"}
 
 
 def _kept(value: dict[str, Any], at: str) -> Sealed:

@@ -11,7 +11,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from domain.canonical import canonical
 from infra.ledger.types import STUDY_STREAM, Stored
-from services.api import access, asked, feed, tables
+from services.api import access, asked, feed, tables, trails
 from services.api.replies import (
     CLOUDEVENTS_BATCH,
     CSV,
@@ -19,7 +19,6 @@ from services.api.replies import (
     NDJSON,
     etag,
     event_bytes,
-    events_bytes,
     json_reply,
     list_bytes,
 )
@@ -51,7 +50,9 @@ def get_history(
 ) -> Response:
     """A participant's history as it was recorded, by version.
 
-    As JSON, NDJSON, CSV or a CloudEvents batch, by `Accept`.
+    An event that was corrected or taken back says so behind its hash: `corrected_by` and `now`
+    (how it reads since), or `retracted_by`. As JSON, NDJSON, CSV or a CloudEvents batch, by
+    `Accept`.
     """
     caller, study = access.within_study(request)
     cairn, name = access.cairn_of(request), str(request.path_params["participant"])
@@ -61,13 +62,37 @@ def get_history(
     events = [
         one
         for one in cairn.ledger.stream(study, name, after, head)
-        if kind is None or _kind(one) == kind
+        if one.version <= participant.version and (kind is None or _kind(one) == kind)
     ]
     page = events[:limit]
     headers = {"ETag": etag(participant.version), "Vary": "Accept"}
     if len(events) > limit:
         headers["Link"] = _next(request, after=page[-1].version)
-    return _listed(request, study, head, page, headers)
+    return _listed(request, study, head, page, headers, shown=trails.reads_now(participant, page))
+
+
+@router.get("/studies/{study}/participants/{participant}/audit-trail")
+def get_audit_trail(
+    request: Request, after: After = 0, limit: Limit = asked.LIMIT_DEFAULT
+) -> Response:
+    """Every change of what was recorded, field by field: what it said, what it says since, who
+    changed it, when and why.
+
+    `after` is the position of a correction or retraction. As JSON or CSV, by `Accept`.
+    """
+    caller, study = access.within_study(request)
+    cairn, name = access.cairn_of(request), str(request.path_params["participant"])
+    participant = access.visible(cairn, caller, study, name)
+    access.may(caller, "read")
+    page, more = trails.page_of(participant, after, limit)
+    headers = {"ETag": etag(participant.version), "Vary": "Accept"}
+    if more:
+        headers["Link"] = _next(request, after=page[-1].by.position)
+    if asked.prefers(request, JSON, CSV) == CSV:
+        body = tables.table(map(trails.row, page), trails.COLUMNS)
+        return Response(body, 200, headers, CSV)
+    items = [trails.item(one) for one in page]
+    return json_reply({"position": participant.position, "items": items}, headers=headers)
 
 
 @router.get("/studies/{study}/participants/{participant}/replay")
@@ -208,20 +233,21 @@ def _listed(
     page: Sequence[Stored],
     headers: dict[str, str],
     extra: dict[str, Any] | None = None,
+    shown: Sequence[bytes] | None = None,
 ) -> Response:
-    """Stored events in the form that `Accept` likes best."""
+    """Stored events in the form that `Accept` likes best; `shown` is how each is shown as JSON."""
+    events = list(map(event_bytes, page)) if shown is None else shown
     match asked.prefers(request, JSON, NDJSON, CSV, CLOUDEVENTS_BATCH):
         case "application/x-ndjson":
-            body = b"".join(event_bytes(one) + b"\n" for one in page)
-            return Response(body, 200, headers, NDJSON)
+            return Response(b"".join(one + b"\n" for one in events), 200, headers, NDJSON)
         case "text/csv":
-            rows = [orjson.loads(event_bytes(one)) for one in page]
-            return Response(tables.table(rows), 200, headers, CSV)
+            return Response(tables.table(map(orjson.loads, events)), 200, headers, CSV)
         case "application/cloudevents-batch+json":
             batch = [cloudevents.written(one, study) for one in page]
             return Response(orjson.dumps(batch), 200, headers, CLOUDEVENTS_BATCH)
         case _:
-            return Response(list_bytes(position, events_bytes(page), extra), 200, headers, JSON)
+            items = b"[%s]" % b",".join(events)
+            return Response(list_bytes(position, items, extra), 200, headers, JSON)
 
 
 def _next(request: Request, **changed: int) -> str:

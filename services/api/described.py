@@ -110,7 +110,8 @@ OPERATIONS: Mapping[str, Described] = {
     "get_protocols": Described({200: {JSON: ref("PublishedVersions")}}, _READS),
     "get_protocol": Described({200: {JSON: ref("Protocol"), "application/yaml": TEXT}}, _READS),
     "get_sites": Described({200: {JSON: ref("Sites")}}, _READS),
-    "get_history": Described({200: _HISTORY}, _READS),
+    "get_history": Described({200: {**_HISTORY, JSON: ref("History")}}, _READS),
+    "get_audit_trail": Described({200: {JSON: ref("AuditTrail"), CSV: TEXT}}, _READS),
     "get_replay": Described({200: {JSON: ref("Replay")}}, _READS),
     "get_log": Described(
         {200: {**_HISTORY, "text/event-stream": TEXT}},

@@ -174,6 +174,37 @@ _ANSWERS: dict[str, Schema] = {
         },
     ),
     "Replay": record(
+    "History": list_of(
+        {
+            **_RECORDED,
+            "properties": {
+                **_RECORDED["properties"],
+                "corrected_by": _POSITION,
+                "retracted_by": _POSITION,
+                "now": null_or(record({"occurred_at": _WHEN, "data": {"type": "object"}})),
+            },
+            "description": "An event as the ledger has it; behind its hash, how it reads since.",
+        }
+    ),
+    "AuditTrail": list_of(
+        record(
+            {
+                "position": _POSITION,
+                "version": {"type": "integer", "minimum": 1},
+                "type": _TEXT,
+                "field": {**_TEXT, "description": "A JSON pointer; empty for the whole event."},
+                "how": {"type": "string", "enum": ["corrected", "retracted", "restored"]},
+                "was": {},
+                "now": {},
+                "recorded_at": {"type": "string", "format": "date-time"},
+                "recorded_by": record({"id": _TEXT, "role": _TEXT}),
+                "changed_at": {"type": "string", "format": "date-time"},
+                "changed_by": record({"id": _TEXT, "role": _TEXT}),
+                "reason": null_or(_TEXT),
+                "change": {**_POSITION, "description": "Of the correction or retraction."},
+            }
+        )
+    ),
         {
             "study": _TEXT,
             "participant": _NAME,

@@ -1,0 +1,264 @@
+"""Reading what others post: a consumer group over the inbound topics, read by hand and committed by
+hand, and a reader that goes back to messages which were passed before."""
+
+import threading
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from kafka import KafkaConsumer
+from kafka.consumer.subscription_state import ConsumerRebalanceListener
+from kafka.errors import (
+    CommitFailedError,
+    IllegalStateError,
+    KafkaError,
+    RebalanceInProgressError,
+)
+from kafka.structs import OffsetAndMetadata, TopicPartition
+
+from infra.kafka.brokers import Brokers
+from infra.kafka.topics import ensure_topic
+
+GROUP = "cairn-inbound"
+POLL_MESSAGES_MAX = 1_000
+FETCH_BYTES_MAX = 512 * 1024
+"""Of one partition at once. Small, so that all partitions come side by side."""
+SESSION_MILLISECONDS = 10_000
+"""After so long a process that died is missed, and its partitions go to the others."""
+HEARTBEAT_MILLISECONDS = 2_000
+POLL_INTERVAL_MILLISECONDS = 300_000
+REREAD_SECONDS = 10.0
+CLOSE_MILLISECONDS = 5_000
+
+Partition = tuple[str, int]
+"""Topic and number."""
+Headers = tuple[tuple[str, bytes | None], ...]
+
+
+class BrokersAway(Exception):
+    """The brokers do not answer, or not as they should; what was asked can be asked again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message as the topic has it."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+    @property
+    def place(self) -> tuple[str, int, int]:
+        """Where it stands: topic, partition, offset."""
+        return self.topic, self.partition, self.offset
+
+
+@dataclass(slots=True)
+class Read:
+    """What one look at the topics brought."""
+
+    messages: list[Message] = field(default_factory=list)
+    gained: dict[Partition, int] = field(default_factory=dict)
+    """Partitions that are this process's from now on, and the offset each is read from."""
+    lost: set[Partition] = field(default_factory=set)
+    """Partitions that are another's from now on, or were for a moment: what was read of them and
+    not committed comes again."""
+
+
+class _Changes(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Notes what the group gives and takes; called in a thread of the client."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lost: set[TopicPartition] = set()
+        self._gained: set[TopicPartition] = set()
+
+    def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        """Partitions are taken away."""
+        with self._lock:
+            self._lost.update(revoked)
+            self._gained.difference_update(revoked)
+
+    def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        """Partitions are given."""
+        with self._lock:
+            self._gained.update(assigned)
+
+    def taken(self) -> tuple[set[TopicPartition], set[TopicPartition]]:
+        """What was taken and given since it was last asked."""
+        with self._lock:
+            lost, gained = self._lost, self._gained
+            self._lost, self._gained = set(), set()
+            return lost, gained
+
+
+class Inbox:
+    """The inbound topics, as one member of the group reads them. Used by one thread at a time.
+
+    Everything raises BrokersAway.
+    """
+
+    def __init__(self, brokers: Brokers, group: str = GROUP) -> None:
+        self._brokers = brokers
+        self._changes = _Changes()
+        self._next: dict[Partition, int] = {}
+        self._ends: dict[Partition, int] = {}
+        try:
+            self._consumer = KafkaConsumer(
+                **brokers.options(),
+                group_id=group,
+                enable_auto_commit=False,
+                auto_offset_reset="earliest",
+                isolation_level="read_committed",
+                max_poll_records=POLL_MESSAGES_MAX,
+                max_partition_fetch_bytes=FETCH_BYTES_MAX,
+                max_poll_interval_ms=POLL_INTERVAL_MILLISECONDS,
+                session_timeout_ms=SESSION_MILLISECONDS,
+                heartbeat_interval_ms=HEARTBEAT_MILLISECONDS,
+            )
+        except KafkaError as error:
+            raise BrokersAway(type(error).__name__) from error
+
+    def follow(self, topics: Collection[str]) -> None:
+        """Read these topics, together with the other members of the group."""
+        self._consumer.subscribe(list(topics), listener=self._changes)
+
+    def read(self, seconds: float, full: Collection[Partition] = ()) -> Read:
+        """Wait up to so long for messages; partitions that are `full` are left alone.
+
+        It is called even when all are full: a member that never asks is put out of the group.
+        """
+        try:
+            self._pause(full)
+            polled = self._consumer.poll(timeout_ms=int(seconds * 1_000))
+            lost, gained = self._changes.taken()
+            found = Read(lost={_named(one) for one in lost})
+            for one in found.lost:
+                self._next.pop(one, None)
+                self._ends.pop(one, None)
+            found.gained = self._begun(gained)
+        except (KafkaError, IllegalStateError) as error:
+            raise BrokersAway(type(error).__name__) from error
+        for partition, records in polled.items():
+            found.messages += [
+                Message(one.topic, one.partition, one.offset, one.key, one.value, _headers(one))
+                for one in records
+            ]
+            self._next[_named(partition)] = records[-1].offset + 1
+        return found
+
+    def behind(self) -> dict[Partition, int]:
+        """For each partition of ours how many messages are known that were not read yet."""
+        found = {}
+        for partition in list(self._next):
+            try:
+                newest = self._consumer.highwater(TopicPartition(*partition)) or 0
+            except IllegalStateError:
+                continue  # taken away since; the next look says so
+            end = max(newest, self._ends.get(partition, 0))
+            found[partition] = max(0, end - self._next[partition])
+        return found
+
+    def commit(self, offsets: Mapping[Partition, int]) -> bool:
+        """Keep how far each partition is done: the offset that comes next. False when the group
+        has moved on: then nothing is kept, and whoever has the partitions reads them again."""
+        wanted = {
+            TopicPartition(*partition): OffsetAndMetadata(offset, "", -1)
+            for partition, offset in offsets.items()
+        }
+        try:
+            self._consumer.commit(wanted, timeout_ms=SESSION_MILLISECONDS)
+        except (CommitFailedError, RebalanceInProgressError, IllegalStateError):
+            return False
+        except KafkaError as error:
+            raise BrokersAway(type(error).__name__) from error
+        return True
+
+    def close(self) -> None:
+        """Leave the group, so that the others need not wait for a time-out."""
+        self._consumer.close(autocommit=False, timeout_ms=CLOSE_MILLISECONDS)
+
+    def _pause(self, full: Collection[Partition]) -> None:
+        ours = self._consumer.assignment()
+        wanted = {TopicPartition(*one) for one in full} & ours
+        paused = self._consumer.paused()
+        self._consumer.pause(*(wanted - paused))
+        self._consumer.resume(*(paused - wanted))
+
+    def _begun(self, gained: Collection[TopicPartition]) -> dict[Partition, int]:
+        ours = set(gained) & self._consumer.assignment()
+        if not ours:
+            return {}
+        ends = self._consumer.end_offsets(list(ours))
+        begun = {}
+        for one in ours:
+            named = _named(one)
+            begun[named] = self._next[named] = self._consumer.position(one)
+            self._ends[named] = ends[one]
+        return begun
+
+
+def reread(
+    brokers: Brokers, partition: Partition, offsets: Collection[int]
+) -> dict[int, Message | None]:
+    """Messages that were passed before, by offset; None where the topic has it no more.
+
+    Raises BrokersAway.
+    """
+    found: dict[int, Message | None] = {}
+    wanted = sorted(offsets)
+    one = TopicPartition(*partition)
+    try:
+        consumer = KafkaConsumer(
+            **brokers.options(),
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            isolation_level="read_committed",
+        )
+    except KafkaError as error:
+        raise BrokersAway(type(error).__name__) from error
+    try:
+        consumer.assign([one])
+        first = consumer.beginning_offsets([one])[one]
+        end = consumer.end_offsets([one])[one]
+        consumer.seek(one, max(first, wanted[0]))
+        position = max(first, wanted[0])
+        while position <= wanted[-1] and position < end:
+            records = consumer.poll(timeout_ms=int(REREAD_SECONDS * 1_000)).get(one, [])
+            if not records and consumer.position(one) <= position:
+                raise BrokersAway("the partition does not answer")
+            position = consumer.position(one)
+            for record in records:
+                found[record.offset] = Message(
+                    record.topic,
+                    record.partition,
+                    record.offset,
+                    record.key,
+                    record.value,
+                    _headers(record),
+                )
+    except (KafkaError, IllegalStateError) as error:
+        raise BrokersAway(type(error).__name__) from error
+    finally:
+        consumer.close(autocommit=False, timeout_ms=CLOSE_MILLISECONDS)
+    return {offset: found.get(offset) for offset in wanted}
+
+
+def prepare(brokers: Brokers, topics: Iterable[str]) -> None:
+    """Make the topics that are not there yet. BrokersAway."""
+    try:
+        for topic in topics:
+            ensure_topic(brokers, topic)
+    except KafkaError as error:
+        raise BrokersAway(type(error).__name__) from error
+
+
+def _named(partition: TopicPartition) -> Partition:
+    return partition.topic, partition.partition
+
+
+def _headers(record: "object") -> Headers:
+    return tuple(getattr(record, "headers"))  # noqa: B009 - the library is not typed
