@@ -17,11 +17,8 @@ from infra.ledger.types import STUDY_STREAM, Stored
 Encode = Callable[[Stored, str], dict[str, Any]]
 """A stored event of a study as a CloudEvent; given by who composes."""
 
-CONTENT_TYPE = b"application/cloudevents+json; charset=UTF-8"
-HEADERS = (
-    *("specversion", "id", "source", "type", "subject", "time", "occurredat"),
-    *("recordedtime", "streamversion", "leafhash"),
-)
+CONTENT_TYPE = b"application/cloudevents+json"
+HEADERS = ("specversion", "id", "source", "type", "subject", "time", "streamversion")
 """CloudEvents attributes that stand in headers too, as `ce_<name>`, where the event has them."""
 RECORD_OVERHEAD_BYTES = 512
 """More than what a record's lengths and the names of its headers add to its key and value."""
