@@ -249,6 +249,7 @@ _HEADERS: Schema = record(
         "ce_source": _TEXT,
         "ce_type": _TEXT,
         "ce_subject": _TEXT,
+        "ce_streamversion": _DIGITS,
     },
     ce_time={"type": "string", "format": "date-time"},
 )
