@@ -279,6 +279,7 @@ _RESULT_PAYLOAD: Schema = record(
     position=_COUNT,
     version=_COUNT,
     problem=ref("Problem"),
+    until={**_TEXT, "format": "date-time"},
 )
 
 _RESULT: dict[str, Any] = {

@@ -4,7 +4,8 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from infra.kafka.brokers import (
 from infra.kafka.cursors import RelayCursors
 from infra.ledger.ledger import Ledger
 from infra.ledger.postgres import PostgresLedger
+from infra.parked import ParkedMessages
 from infra.postgres import embedded, migrate
 from infra.postgres import settings as store
 from infra.postgres.pool import Pool, borrowed, open_pool
@@ -47,6 +49,7 @@ from services.views import Views
 
 if TYPE_CHECKING:
     from infra.kafka.relay import Ports
+    from services.inbound.process import Ports as InboundPorts
 
 POOL_CONNECTIONS = 12
 
@@ -77,6 +80,10 @@ class Settings(BaseSettings):
     kafka_ca_file: Path | None = None
     kafka_certificate_file: Path | None = None
     kafka_key_file: Path | None = None
+    kafka_inbound_patience: timedelta = Field(
+        default=timedelta(seconds=30), ge=timedelta(0), le=timedelta(days=1)
+    )
+    """How long an inbound message may wait for others that it has overtaken (ISO 8601)."""
     oidc_issuer: str | None = None
     oidc_audience: str | None = None
 
@@ -295,4 +302,22 @@ def relay_ports(cairn: Cairn) -> "Ports":
         brokers=brokers,
         encode=cloudevents.written,
         notice=logs.warned,
+    )
+
+
+def inbound_ports(cairn: Cairn) -> "InboundPorts":
+    """What the inbound process works with. NotConfigured without brokers."""
+    from infra.kafka.inbound import Inbox, prepare, reread
+    from infra.kafka.results import ResultProducer
+    from services.inbound.process import Ports as InboundPorts
+
+    brokers = cairn.settings.brokers()
+    if brokers is None:
+        raise NotConfigured("There are no brokers: set CAIRN_KAFKA_BOOTSTRAP.")
+    return InboundPorts(
+        inbox=partial(Inbox, brokers),
+        results=ResultProducer(brokers),
+        parked=ParkedMessages(cairn.pool),
+        prepare=partial(prepare, brokers),
+        reread=partial(reread, brokers),
     )

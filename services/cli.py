@@ -9,6 +9,7 @@ from services.commands import (
     console,
     exporting,
     importing,
+    inbound,
     relaying,
     replaying,
     serving,
@@ -30,6 +31,7 @@ app.command("demo")(serving.demo)
 app.command("api")(serving.api)
 app.command("worker")(serving.worker)
 app.command("relay")(relaying.relay)
+app.command("inbound")(inbound.inbound)
 app.command("token")(tokens.token)
 app.command("replay")(replaying.replay_command)
 app.command("doctor")(upkeep.doctor)

@@ -85,6 +85,13 @@ PROBLEMS: Mapping[str, ProblemType] = MappingProxyType(
                 "The version exists with other content; a published version never changes.",
             ),
             ProblemType(
+                "gone",
+                410,
+                "The message is gone",
+                "Only on Kafka: a message that waited for others is in its topic no more, so it"
+                " cannot be tried again.",
+            ),
+            ProblemType(
                 "precondition-failed",
                 412,
                 "The version has moved on",

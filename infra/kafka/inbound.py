@@ -138,7 +138,9 @@ class Inbox:
             for one in found.lost:
                 self._next.pop(one, None)
                 self._ends.pop(one, None)
-            found.gained = self._begun(gained)
+            # A look may bring the first messages together with the partition itself.
+            first = {partition: records[0].offset for partition, records in polled.items()}
+            found.gained = self._begun(gained, first)
         except (KafkaError, IllegalStateError) as error:
             raise BrokersAway(type(error).__name__) from error
         for partition, records in polled.items():
@@ -187,7 +189,9 @@ class Inbox:
         self._consumer.pause(*(wanted - paused))
         self._consumer.resume(*(paused - wanted))
 
-    def _begun(self, gained: Collection[TopicPartition]) -> dict[Partition, int]:
+    def _begun(
+        self, gained: Collection[TopicPartition], first: Mapping[TopicPartition, int]
+    ) -> dict[Partition, int]:
         ours = set(gained) & self._consumer.assignment()
         if not ours:
             return {}
@@ -195,7 +199,8 @@ class Inbox:
         begun = {}
         for one in ours:
             named = _named(one)
-            begun[named] = self._next[named] = self._consumer.position(one)
+            at = first[one] if one in first else self._consumer.position(one)
+            begun[named] = self._next[named] = at
             self._ends[named] = ends[one]
         return begun
 

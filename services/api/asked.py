@@ -2,26 +2,22 @@
 
 import re
 from dataclasses import replace
-from typing import Literal
 
 from starlette.requests import Request
 
+from services import conditions
 from services.auth import Caller
+from services.conditions import Handling
 from services.door import Invalid, Malformed, Posted, TooLarge
 from services.door.content import BATCH_MAX_BYTES
 from services.door.refused import invalid
 from services.door.strict import EVENT_MAX_BYTES, is_array
-from services.terms import ANY_VERSION, Terms
+from services.terms import Terms
 
 LIMIT_DEFAULT = 100
 LIMIT_MAX = 1_000
 
-Handling = Literal["strict", "atomic"]
-
 _IDENTIFIER = re.compile(r"[!-~]([ -~]{0,253}[!-~])?")
-_ETAG = re.compile(r'"([0-9]{1,15})"')
-_NO_VERSION = -2
-"""No stream has it: for an `If-Match` that names something else than a version."""
 
 
 def terms_of(request: Request, caller: Caller) -> Terms:
@@ -29,30 +25,14 @@ def terms_of(request: Request, caller: Caller) -> Terms:
     return Terms(
         actor=caller.actor,
         source=caller.source,
-        if_match=if_match(request),
+        if_match=conditions.if_match(request.headers.get("if-match")),
         strict="strict" in handling(request),
     )
 
 
-def if_match(request: Request) -> int | None:
-    """The version that `If-Match` names; weak tags never match."""
-    sent = request.headers.get("if-match")
-    if sent is None:
-        return None
-    if sent.strip() == "*":
-        return ANY_VERSION
-    found = _ETAG.fullmatch(sent.strip())
-    return int(found[1]) if found else _NO_VERSION
-
-
-def handling(request: Request) -> set[str]:
-    """What `Prefer: handling=...` asks for; other preferences are none of ours (RFC 7240)."""
-    asked = set()
-    for preference in ",".join(request.headers.getlist("prefer")).split(","):
-        name, _, value = preference.partition(";")[0].partition("=")
-        if name.strip().lower() == "handling":
-            asked.add(value.strip().strip('"').lower())
-    return asked & {"strict", "atomic"}
+def handling(request: Request) -> set[Handling]:
+    """What `Prefer: handling=...` asks for."""
+    return conditions.handling(request.headers.getlist("prefer"))
 
 
 def with_key(request: Request, posted: list[Posted]) -> list[Posted]:

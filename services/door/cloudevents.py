@@ -57,9 +57,7 @@ def from_headers(headers: Iterable[tuple[bytes, bytes]], data: object) -> dict[s
     return _binary(pairs, _HEADER, data)
 
 
-def from_kafka_headers(
-    headers: Iterable[tuple[str, bytes | None]], data: object
-) -> dict[str, Any]:
+def from_kafka_headers(headers: Iterable[tuple[str, bytes | None]], data: object) -> dict[str, Any]:
     """Binary mode over Kafka: the attributes from `ce_*` headers in UTF-8, the data from the value.
 
     Raises Invalid, Malformed.
