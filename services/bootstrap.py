@@ -287,19 +287,24 @@ def assembled(
     )
 
 
+def brokers_of(settings: Settings) -> Brokers:
+    """The Apache Kafka that there has to be. NotConfigured."""
+    brokers = settings.brokers()
+    if brokers is None:
+        raise NotConfigured("There are no brokers: set CAIRN_KAFKA_BOOTSTRAP.")
+    return brokers
+
+
 def relay_ports(cairn: Cairn) -> "Ports":
     """What the relay works with. NotConfigured without brokers."""
     # Kafka's client takes its time to load: only who talks to brokers waits for it.
     from infra.kafka.relay import Ports
 
-    brokers = cairn.settings.brokers()
-    if brokers is None:
-        raise NotConfigured("There are no brokers: set CAIRN_KAFKA_BOOTSTRAP.")
     return Ports(
         ledger=cairn.ledger,
         cursors=cairn.relayed,
         conninfo=conninfo_of_pool(cairn.pool),
-        brokers=brokers,
+        brokers=brokers_of(cairn.settings),
         encode=cloudevents.written,
         notice=logs.warned,
     )

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from services import logs
-from services.bootstrap import Cairn, relay_ports
+from services.bootstrap import Cairn, brokers_of, relay_ports
 from services.commands import console
 from services.commands.options import DataOption, settings_of
 from services.commands.store import opened
@@ -36,6 +36,7 @@ def relay(
     Any number may run: one at a time works for a study, and another takes over within seconds.
     """
     settings = settings_of(data)
+    brokers_of(settings)  # before a store is opened in vain
     logs.configure()
     with contextlib.suppress(Ended), ending_in_order(), opened(settings) as cairn:
         if start_over:

@@ -45,6 +45,17 @@ def broker() -> str:
 
 
 @pytest.fixture
+def lone(tmp_path: Path) -> Iterator[Cluster]:
+    """A single broker of one's own: for tests that kill it."""
+    cluster = _cluster(tmp_path / "kafka", nodes=1)
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.stop()
+
+
+@pytest.fixture
 def brokers(tmp_path: Path) -> Iterator[Cluster]:
     """Three brokers of one's own, each topic kept by all of them: for tests that kill some."""
     cluster = _cluster(tmp_path / "kafka", nodes=3)
