@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import orjson
+
 from domain.kernel import Actor, Refusal
 from domain.time import When
 from infra.documents import PostgresDocuments
@@ -20,7 +22,7 @@ from infra.vault.keyring import KeyRing, MemoryKeyStore
 from projections.catalogue import VIEWS
 from projections.view import digest
 from services.door import Posted
-from services.publishing import Publishing
+from services.publishing import Publishing, built_in_protocol, draft_in, rendered
 from services.record import Recording, Terms
 from services.state import HotState
 from services.views import Views
@@ -47,6 +49,8 @@ class Watched:
     pool: Pool
     views: Sequence[Any] = VIEWS
     clock: Clock = field(default_factory=Clock)
+    name: str = STUDY
+    """Another name for the same study, where it must be nobody else's."""
 
     def __post_init__(self) -> None:
         self.ledger = PostgresLedger(self.pool)
@@ -67,7 +71,9 @@ class Watched:
     def begin(self) -> None:
         """The built-in protocol, two sites and a consent form."""
         terms = self.terms("sponsor")
-        asyncio.run(self.publishing.publish_built_in(terms))
+        document = {**orjson.loads(rendered(built_in_protocol(), "json")), "study": self.name}
+        found = draft_in(document)
+        asyncio.run(self.publishing.publish_protocol(found, terms))
         at = "2026-10-01T00:00:00Z"
         for site, zone in (("01", "America/New_York"), ("02", "Europe/Berlin")):
             self.tell(specs.said("site-opened", at, site=site, name="A site", timezone=zone))
@@ -81,41 +87,45 @@ class Watched:
         position = 0
         for one in saids:
             terms = self.terms(one.role, historical=historical)
-            answer = asyncio.run(self.recording.record(STUDY, who, [_posted(one, who)], terms))
+            answer = asyncio.run(self.recording.record(self.name, who, [_posted(one, who)], terms))
             position = answer.events[-1].position
         return position
 
     def tell(self, one: specs.Said) -> None:
         """An event of the study's own stream."""
-        asyncio.run(self.recording.record_study(STUDY, _posted(one, None), self.terms("sponsor")))
+        asyncio.run(
+            self.recording.record_study(self.name, _posted(one, None), self.terms("sponsor"))
+        )
 
     def tick(self) -> None:
         """The clock worker comes by everybody."""
-        for name in self.ledger.participants(STUDY):
-            asyncio.run(self.recording.conclude_time(STUDY, name))
+        for name in self.ledger.participants(self.name):
+            asyncio.run(self.recording.conclude_time(self.name, name))
 
     def folded(self, view: Any, position: int | None = None) -> str:
         """The digest that the view's rows must have, straight from the log."""
         folds = Folds(self.ledger, self.documents)
-        trial = folds.trial(STUDY, position)
+        trial = folds.trial(self.name, position)
         rows = []
-        for name in self.ledger.participants(STUDY):
-            state = folds.participant(STUDY, name, position)
+        for name in self.ledger.participants(self.name):
+            state = folds.participant(self.name, name, position)
             if state.version:
                 rows.extend(view.of(trial, state).values())
         return digest(sorted(rows, key=lambda row: (row.participant, row.key)))
 
     def digests(self) -> dict[str, str]:
         """The digest of each view as its table has it."""
-        return {view.name: self.projector.digest(STUDY, view.name) for view in self.views}
+        return {view.name: self.projector.digest(self.name, view.name) for view in self.views}
 
     def expected(self, position: int | None = None) -> dict[str, str]:
         return {view.name: self.folded(view, position) for view in self.views}
 
 
 @contextmanager
-def watched(pool: Pool, views: Sequence[Any] = VIEWS, *, begin: bool = True) -> Iterator[Watched]:
-    found = Watched(pool, views)
+def watched(
+    pool: Pool, views: Sequence[Any] = VIEWS, *, begin: bool = True, name: str = STUDY
+) -> Iterator[Watched]:
+    found = Watched(pool, views, name=name)
     try:
         if begin:
             found.begin()
@@ -193,7 +203,7 @@ def _some_act(chance: random.Random) -> specs.Said:
 
 
 def _some_correction(chance: random.Random, study: Watched, name: str) -> specs.Said:
-    history = study.hot.participant(STUDY, name).history
+    history = study.hot.participant(study.name, name).history
     target = chance.choice(history)
     at = study.clock.now.isoformat()
     if chance.random() < 0.5:
