@@ -16,7 +16,7 @@ from domain.journey.referral import Referred
 from domain.journey.screening import HistoryRecorded, MedicationRecorded
 from domain.journey.treatment import Dosed
 from domain.kernel import Conclusion, Event, Key, Noted, Recorded
-from domain.participant import CHAPTERS, Participant, effective_history, evolve
+from domain.participant import CHAPTERS, Participant, effective_history, replay
 from domain.safety import dated
 from domain.safety.events import SafetyReportSubmitted
 from domain.time import Horizon, When
@@ -160,9 +160,7 @@ def _anew(
     None before the referral: what happened earlier is the history of somebody not yet heard of.
     A conclusion that the log has keeps its place there; the others stand where their evidence does.
     """
-    found = Participant(participant.id, told_at=now)
-    for recorded in kept:
-        found = evolve(found, recorded)
+    found = replace(replay(participant.id, kept), told_at=now)
     if not found.referral.referred:
         return None
     concluded: dict[Key, Recorded] = {}

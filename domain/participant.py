@@ -253,8 +253,31 @@ def as_corrected(target: Recorded, correction: Corrected, by: int) -> Recorded:
 
 
 def replay(participant: str, history: Iterable[Recorded]) -> Participant:
-    """The participant after a history, or a prefix of it."""
-    state = Participant(participant)
-    for recorded in history:
-        state = evolve(state, recorded)
-    return state
+    """The participant after a history, or a prefix of it: as `evolve` after each of its events."""
+    events = list(history)
+    if not events:
+        return Participant(participant)
+    said = tuple(one for one in events if not isinstance(one.body, Conclusion))
+    amended = any(isinstance(one.body, Corrected | Retracted) for one in said)
+    last = events[-1]
+    return Participant(
+        id=participant,
+        version=last.version,
+        position=last.position,
+        head=last.hash or None,
+        history=said,
+        chain=tuple(one.hash for one in events),
+        concluded=_standing(events),
+        **_remembered(effective_history(said) if amended else said),
+    )
+
+
+def _standing(events: Iterable[Recorded]) -> dict[Key, Recorded]:
+    """The conclusions that stand after the events, the one recorded last at the end."""
+    concluded: dict[Key, Recorded] = {}
+    for one in events:
+        if isinstance(one.body, Conclusion):
+            concluded.pop(one.body.key(), None)
+            if not one.body.cleared:
+                concluded[one.body.key()] = one
+    return concluded

@@ -6,7 +6,7 @@ date only with the zone of the site at which it happened.
 
 import calendar
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Annotated, Literal, Self
@@ -92,11 +92,11 @@ class Horizon:
     """A date, a month or a year means its end."""
     zone: ZoneInfo
     """Where civil dates are counted."""
+    end: datetime = field(init=False)
+    """The instant at which it ends."""
 
-    @property
-    def end(self) -> datetime:
-        """The instant at which it ends."""
-        return self.moment.latest(self.zone)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "end", self.moment.latest(self.zone))
 
     def begun(self, when: When) -> bool:
         """Whether something of that time may have begun."""

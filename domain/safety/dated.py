@@ -13,7 +13,7 @@ from domain.kernel import Noted, Recorded
 from domain.safety.events import AdverseEventReported, AdverseEventUpdated
 from domain.time import Horizon, When
 
-_GOES_ON = ("recovering", "not-recovered", "unknown")
+_GOES_ON = ("recovering", "not-recovered")
 """Outcomes that end nothing."""
 
 Told = tuple[Recorded, AdverseEventReported | AdverseEventUpdated | None, bool]

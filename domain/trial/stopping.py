@@ -5,7 +5,7 @@ what it rested on was: that more participants turn out well later does not undo 
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import pairwise
@@ -86,16 +86,17 @@ def followed(trial: "Trial", protocol: Protocol, today: date) -> Iterator[Follow
     """Every dosed participant, the first dose first."""
     dosed, evaluable, limiting = _counted(trial, protocol, today)
     window = timedelta(days=protocol.toxicity.window_days if protocol.toxicity else 0)
+    finished, toxic = _names(evaluable), _names(limiting)
     for slot in sorted(dosed, key=lambda one: (one.body.dose_day(), one.body.participant)):
         assert slot.body.dosed_on is not None
         done: Literal["completed", "pending", "left"] = "left" if slot.body.left_on else "pending"
-        done = "completed" if slot in evaluable else done
+        done = "completed" if slot.body.participant in finished else done
         yield Followed(
             participant=slot.body.participant,
             site=slot.body.site,
             dosed_on=slot.body.dosed_on.first,
             window_ends=slot.body.dosed_on.last + window,
-            status="with-dlt" if slot in limiting else done,
+            status="with-dlt" if slot.body.participant in toxic else done,
             events=tuple(one.ae for one in slot.body.toxicities if one.dose_limiting),
         )
 
@@ -150,10 +151,11 @@ def _counted(
     dosed = [slot for slot in trial.slots.values() if slot.body.dosed_on is not None]
     window = timedelta(days=protocol.toxicity.window_days if protocol.toxicity else 0)
     limiting = [slot for slot in dosed if any(one.dose_limiting for one in slot.body.toxicities)]
+    toxic = _names(limiting)
     evaluable = [
         slot
         for slot in dosed
-        if slot in limiting
+        if slot.body.participant in toxic
         or (
             slot.body.dosed_on is not None
             and slot.body.left_on is None
@@ -161,6 +163,10 @@ def _counted(
         )
     ]
     return dosed, evaluable, limiting
+
+
+def _names(slots: Iterable[Slot]) -> set[str]:
+    return {slot.body.participant for slot in slots}
 
 
 def _crossings(

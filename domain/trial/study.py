@@ -222,7 +222,8 @@ def evolve(trial: Trial, recorded: Recorded, documents: Mapping[str, Protocol]) 
 
 
 def _with_slot(trial: Trial, body: SlotTaken | SlotFreed, recorded: Recorded) -> Trial:
-    slots = {who: slot for who, slot in trial.slots.items() if who != body.participant}
+    slots = dict(trial.slots)
+    slots.pop(body.participant, None)
     if isinstance(body, SlotTaken):
         slots[body.participant] = Noted(body, recorded)
     return replace(trial, slots=slots)
