@@ -83,6 +83,11 @@ class Recording:
         self._turns = Turns()
         self._watchers: list[Watcher] = []
 
+    @property
+    def keys(self) -> KeyRing:
+        """The participants' keys."""
+        return self._keys
+
     def watch(self, watcher: Watcher) -> None:
         """Be told of every append of this process, after it is committed."""
         self._watchers.append(watcher)

@@ -182,6 +182,14 @@ def _show_sdtm(summary: Summary, published: Published | None, *, dry_run: bool) 
         for one in summary.rejected[:REJECTED_SHOWN_MAX]
     ]
     console.table("Rejected", ("domain", "row", "participant", "event", "rule"), rejected)
+    corrected = [
+        (one.domain, one.row, one.participant, one.event, ", ".join(one.fields))
+        for one in summary.corrected[:REJECTED_SHOWN_MAX]
+    ]
+    columns = ("domain", "row", "participant", "event", "fields")
+    console.table("Corrected since the last import", columns, corrected)
+    gone = [(one.participant, one.event) for one in summary.gone[:REJECTED_SHOWN_MAX]]
+    console.table("Recorded before, without a row now", ("participant", "event"), gone)
 
 
 def _show_counts(summary: Summary | ndjson.Summary, *, dry_run: bool) -> None:

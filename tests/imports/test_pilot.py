@@ -246,16 +246,15 @@ def _histories(store: Store) -> dict[str, list[tuple[Any, ...]]]:
     }
 
 
-def test_a_row_that_changed_since_is_rejected_and_not_recorded_twice(data, tmp_path):
+def test_a_row_that_changed_since_is_corrected_and_not_recorded_twice(data, tmp_path):
     text = (data / "cdisc-pilot" / "dm.csv").read_text().splitlines()
     (tmp_path / "dm.csv").write_text("\n".join(text[:3]) + "\n")
     store = prepared(data)
     imported(store, tmp_path)
-    head = store.ledger.head(STUDY)
     changed = [text[0], text[1].replace('"701"', '"702"'), text[2]]
     (tmp_path / "dm.csv").write_text("\n".join(changed) + "\n")
     again = imported(store, tmp_path)
-    assert [(one.event, one.rule) for one in again.rejected] == [
-        ("DM:01-701-1015:1", "event-id-reused")
-    ]
-    assert store.ledger.head(STUDY) == head + 1, "the new site alone"
+    assert [(one.event, one.fields) for one in again.corrected] == [("DM:01-701-1015:1", ("site",))]
+    assert again.rejected == []
+    assert again.recorded == {"site-opened": 1, "corrected": 1}
+    assert participants(store)["01-701-1015"].site == "702"

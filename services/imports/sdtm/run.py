@@ -4,12 +4,12 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_never
 from zoneinfo import ZoneInfo
 
 from domain.kernel import Actor
 from domain.time import When
-from services.door import Invalid, posted
+from services.door import Invalid, Posted, posted
 from services.imports.bulk import Bulk, rule_of
 from services.imports.sdtm.datasets import (
     Dataset,
@@ -20,13 +20,14 @@ from services.imports.sdtm.datasets import (
     surveyed,
 )
 from services.imports.sdtm.journeys import DOMAINS, journey
-from services.imports.sdtm.reports import Circumstances, Said
+from services.imports.sdtm.reports import Circumstances, Report, Said
+from services.imports.sdtm.revising import Changed, Disputed, Known, Revising
 from services.imports.sdtm.visits import VisitCodes
 from services.record import Group, Recording, Terms
 
 ACTOR = Actor(id="import", role="data-manager")
 PARTICIPANTS_PER_APPEND = 12
-REJECTED_LISTED_MAX = 100_000
+LISTED_MAX = 100_000
 ZONE = "UTC"
 """In which days are counted where nobody says in which zone the sites lie."""
 
@@ -57,6 +58,25 @@ class RejectedRow:
     rule: str
 
 
+@dataclass(frozen=True, slots=True)
+class CorrectedRow:
+    """A row that says something else than when it was imported last."""
+
+    domain: str
+    row: int
+    participant: str
+    event: str | None
+    fields: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GoneRow:
+    """An event that was imported before and has no row any more; it is left as it is."""
+
+    participant: str
+    event: str
+
+
 @dataclass(slots=True)
 class Summary:
     """What became of the rows."""
@@ -72,6 +92,8 @@ class Summary:
     visits: Counter[tuple[str, str]] = field(default_factory=Counter)
     """(VISIT, the protocol's code) -> visits."""
     rejected: list[RejectedRow] = field(default_factory=list)
+    corrected: list[CorrectedRow] = field(default_factory=list)
+    gone: list[GoneRow] = field(default_factory=list)
 
     def document(self) -> dict[str, Any]:
         """As machines read it."""
@@ -100,6 +122,17 @@ class Summary:
                 }
                 for one in self.rejected
             ],
+            "corrected": [
+                {
+                    "domain": one.domain,
+                    "row": one.row,
+                    "participant": one.participant,
+                    "event": one.event,
+                    "fields": list(one.fields),
+                }
+                for one in self.corrected
+            ],
+            "gone": [{"participant": one.participant, "event": one.event} for one in self.gone],
         }
 
 
@@ -133,11 +166,13 @@ class SdtmImport:
         source = f"urn:cairn:import:sdtm:{study}"
         self._terms = Terms(ACTOR, source, historical=True)
         protocol = next(iter(recording.trial(study).protocols.values()))
+        self._domains: tuple[str, ...] = DOMAINS
         self._circumstances = Circumstances(source, VisitCodes(protocol), zone)
 
     async def run(self, found: Survey, advance: Callable[[int], None]) -> Summary:
         """Import everything; `advance` is told how many rows are done. StoreAway, StoreFull."""
         summary = Summary(self._study, rows=Counter(found.rows))
+        self._domains = tuple(found.datasets)
         await self._open_sites(found, summary)
         bulk = Bulk(self._recording, self._study, self._terms)
         waiting: list[Group] = []
@@ -190,16 +225,54 @@ class SdtmImport:
                 summary.visits[name, report.document["data"]["visit"]] += 1
 
     def _group(self, said: Said, origins: dict[str | None, Line], summary: Summary) -> Group:
-        """The participant's events through the door; what it does not take is rejected here."""
-        taken = []
+        """The participant's events through the door; what it does not take is rejected here.
+
+        Of what was imported before only what changed goes on, as corrections.
+        """
+        if not said.reports:
+            return Group("", ())
+        taken: list[Posted] = []
+        who = said.reports[0].line.subject
+        before = self._recording.hot.participant(self._study, who)
+        revising = Revising(self._recording.keys, self._study, self._terms.source, before)
         for report in said.reports:
-            participant, name = report.line.subject, report.document["id"]
+            name = report.document["id"]
             try:
-                taken.append(posted(report.document, participant=participant))
-                origins[name] = report.line
+                one: Posted | None = posted(report.document, participant=who)
+                if one is not None and revising.imported(name):
+                    one = self._revised(revising.looked_up(one, report.document), report, summary)
             except Invalid as refusal:
                 _reject(summary, report.line, name, rule_of(refusal))
-        return Group(said.reports[0].line.subject if said.reports else "", tuple(taken))
+                continue
+            if one is not None:
+                taken.append(one)
+                origins[one.id] = report.line
+        names = [report.document["id"] for report in said.reports]
+        gone = revising.gone(names, self._domains)[: LISTED_MAX - len(summary.gone)]
+        summary.gone += [GoneRow(who, name) for name in gone]
+        return Group(who, tuple(taken))
+
+    def _revised(
+        self, found: Known | Changed | Disputed, report: Report, summary: Summary
+    ) -> Posted | None:
+        """The correction of an event whose row changed; None where there is nothing to record."""
+        line, name = report.line, report.document["id"]
+        match found:
+            case Known():
+                summary.known[report.document["type"]] += 1
+                return None
+            case Disputed():
+                _reject(summary, line, name, found.rule)
+                return None
+            case Changed():
+                now = When.at(self._recording.clock()).text
+                correction = {**found.correction, "occurred_at": now}
+                row = CorrectedRow(line.domain, line.number, line.subject, name, found.fields)
+                if len(summary.corrected) < LISTED_MAX:
+                    summary.corrected.append(row)
+                return posted(correction, participant=line.subject)
+            case _:
+                assert_never(found)
 
     async def _record(
         self,
@@ -215,6 +288,6 @@ class SdtmImport:
 
 
 def _reject(summary: Summary, line: Line, event: str | None, rule: str) -> None:
-    if len(summary.rejected) < REJECTED_LISTED_MAX:
+    if len(summary.rejected) < LISTED_MAX:
         row = RejectedRow(line.domain, line.number, line.subject, event, rule)
         summary.rejected.append(row)
