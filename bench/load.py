@@ -45,6 +45,9 @@ class Seen:
     """Seconds, by answered request."""
     failed: dict[str, int] = field(default_factory=dict)
     """Answers other than 201, by status."""
+    due: dict[str, float] = field(default_factory=dict)
+    """When each answered request was sent, or due in an open loop, by the event's id; the clock is
+    that of every process of the machine (`time.perf_counter`)."""
 
 
 class Client(asyncio.Protocol):
@@ -112,6 +115,7 @@ async def one(order: Order, number: int, seen: Seen, start: float) -> None:
             due += step
             if status == 201:
                 seen.latencies.append(now - began)
+                seen.due[document["id"]] = began
             else:
                 seen.failed[str(status)] = seen.failed.get(str(status), 0) + 1
 
