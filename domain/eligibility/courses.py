@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from domain.clinical.interval import FALSE, TRUE, UNKNOWN, Truth
 from domain.clinical.steroids import UNREADABLE, Conversion, Dose
 from domain.clinical.terms import route_named
-from domain.eligibility.facts import Days, Facts, Span
+from domain.eligibility.disputed import Order, orders
+from domain.eligibility.facts import Days, Facts, Span, surely_before
 from domain.eligibility.logic import Needs
 from domain.eligibility.rules import Medicines
 from domain.kernel import Noted, cited
@@ -27,28 +28,39 @@ _KEY = "courses"
 class Course:
     """One medicine as it was taken."""
 
-    __slots__ = ("body", "disputed", "end", "evidence", "phases", "records", "start")
+    __slots__ = ("body", "end", "evidence", "others", "phases", "start")
 
-    def __init__(self, records: "Sequence[Noted[MedicationRecorded]]", facts: Facts) -> None:
-        last = records[-1]
-        self.records = tuple(records)
+    def __init__(
+        self,
+        told: "Order[MedicationRecorded]",
+        records: "Sequence[Noted[MedicationRecorded]]",
+        facts: Facts,
+    ) -> None:
+        last = told[-1]
         self.body = last.body
+        self.others = tuple(one.body for one in records if one is not last)
+        """What else was said of it, before or beside the record that stands."""
         self.evidence = cited(*records)
-        before = records[-2] if len(records) > 1 else last
-        self.disputed = before.when == last.when and before.body != last.body
-        """Two records of one moment differ: no order tells which of them stands."""
         self.start: Days = (self.body.started_on.first, self.body.started_on.last)
         ended = self.body.ended_on
         self.end: Days | None = (ended.first, ended.last) if ended is not None else None
         if self.end is not None and self.end[1] < self.start[0]:
             # The dates contradict each other: it may have been either way round.
             self.start, self.end = (self.end[0], self.start[1]), (self.end[0], self.start[1])
-        self.phases = _phases(self.records, self.start, facts)
+        self.phases = _phases(told, self.start, facts)
 
     @property
     def name(self) -> str:
         """The medicine and its record, for people."""
         return f"{self.body.name} ({self.body.medication})"
+
+    def says(self) -> str:
+        """All that rules read of it: two courses that say the same are one."""
+        taken = [
+            (one.since, one.is_change, one.body and (one.body.name, *_as_taken(one.body)))
+            for one in self.phases
+        ]
+        return repr((self.body, taken))
 
     def need(self, part: str) -> str:
         """A part of the record that is asked for."""
@@ -85,9 +97,7 @@ class Phase(NamedTuple):
     is_change: bool
 
 
-def _phases(
-    records: "tuple[Noted[MedicationRecorded], ...]", start: Days, facts: Facts
-) -> tuple[Phase, ...]:
+def _phases(records: "Order[MedicationRecorded]", start: Days, facts: Facts) -> tuple[Phase, ...]:
     first = records[0].body
     phases = [Phase(start, first, is_change=False)]
     if first.changed_on is not None:
@@ -106,19 +116,47 @@ def _phases(
 
 
 def _as_taken(body: "MedicationRecorded") -> tuple[object, ...]:
-    return (body.dose, body.unit, body.per, route_named(body.route) if body.route else None)
+    route = route_named(body.route) if body.route else None
+    return (body.dose, body.unit, body.per, route)
 
 
-def courses(facts: Facts) -> list[Course]:
-    """Every medicine of the participant, in the order of record ids."""
+def courses(facts: Facts) -> list[tuple[Course, ...]]:
+    """Every medicine of the participant, in the order of record ids, in each way in which its
+    records may be read: usually one."""
     found = facts.kept.get(_KEY)
     if found is None:
         by_id: dict[str, list[Noted[MedicationRecorded]]] = {}
         for noted in facts.record.medications:
             by_id.setdefault(noted.body.medication, []).append(noted)
-        found = facts.kept[_KEY] = [Course(by_id[one], facts) for one in sorted(by_id)]
+        found = facts.kept[_KEY] = [_read(by_id[one], facts) for one in sorted(by_id)]
     assert isinstance(found, list)
     return found
+
+
+def _read(records: "list[Noted[MedicationRecorded]]", facts: Facts) -> tuple[Course, ...]:
+    def before(one: "Noted[MedicationRecorded]", other: "Noted[MedicationRecorded]") -> bool:
+        if one.when == other.when:
+            return _is_change(one.body, other.body)
+        return surely_before(one.when, other.when, facts.zone)
+
+    ways = [Course(told, records, facts) for told in orders(records, before)]
+    if len(ways) == 1:
+        return (ways[0],)
+    different: dict[str, Course] = {}
+    for way in ways:
+        different.setdefault(way.says(), way)
+    return tuple(different.values())
+
+
+_CHANGES = ("dose", "unit", "per", "route", "ended_on", "changed_on")
+
+
+def _is_change(before: "MedicationRecorded", body: "MedicationRecorded") -> bool:
+    """Whether a record says of itself that it is a later change, of what is else the same."""
+    changed, earlier = body.changed_on, before.changed_on
+    if changed is None or (earlier is not None and earlier.last >= changed.first):
+        return False
+    return body.model_copy(update={name: getattr(before, name) for name in _CHANGES}) == before
 
 
 # --- which records count --------------------------------------------------------------------------
@@ -151,15 +189,19 @@ class Filter:
         return min(by_indication, by_route), tuple(needs)
 
     def once_meant(self, course: Course) -> bool:
-        """Whether an earlier record was of a class that counts: a change that takes a medicine
+        """Whether another record was of a class that counts: a change that takes a medicine
         out of what counts bears on the result as well."""
-        return any(self._classes.intersection(noted.body.classes) for noted in course.records[:-1])
+        return any(self._classes.intersection(body.classes) for body in course.others)
 
-    def is_disputed(self, course: Course) -> bool:
-        """Whether it may count, and two records of one moment differ."""
-        return course.disputed and any(
-            self._classes.intersection(noted.body.classes) for noted in course.records
-        )
+    def meant(self, facts: Facts) -> list[tuple[Course, ...]]:
+        """The courses as they may be read; in one way where it makes no difference here."""
+        return [
+            ways if len(ways) == 1 or self._may_mean(ways[0]) else ways[:1]
+            for ways in courses(facts)
+        ]
+
+    def _may_mean(self, course: Course) -> bool:
+        return any(self._classes.intersection(one.classes) for one in (course.body, *course.others))
 
     def is_local(self, course: Course) -> bool:
         """Whether it would count, had it not been taken by a local route."""

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from domain.clinical.interval import FALSE, TRUE, UNKNOWN, Interval, Truth
 from domain.clinical.steroids import Conversion
-from domain.eligibility.courses import Course, Filter, courses, dose_on, peak_within
+from domain.eligibility.courses import Course, Filter, dose_on, peak_within
+from domain.eligibility.disputed import under_each
 from domain.eligibility.facts import Facts, Span, days_between, latest_of
 from domain.eligibility.logic import Needs, Result, merged
 from domain.eligibility.measures import unit_factor
@@ -34,20 +35,20 @@ class _Counted(NamedTuple):
 
 
 def _changed_away(
-    facts: Facts, filter_: Filter, counted: Sequence[_Counted]
+    found: Sequence[Course], filter_: Filter, counted: Sequence[_Counted]
 ) -> list[tuple[int, ...]]:
     """The evidence of courses that do not count by their last record, and may have before."""
     counts = {one.course.body.medication for one in counted}
     return [
         course.evidence
-        for course in courses(facts)
+        for course in found
         if course.body.medication not in counts and filter_.once_meant(course)
     ]
 
 
-def _counted(facts: Facts, filter_: Filter, span: Span) -> list[_Counted]:
+def _counted(courses: Sequence[Course], filter_: Filter, span: Span) -> list[_Counted]:
     found = []
-    for course in courses(facts):
+    for course in courses:
         matches, needs = filter_.matches(course)
         if matches != FALSE and course.taken_in(span) != FALSE:
             found.append(_Counted(course, matches, needs))
@@ -67,18 +68,22 @@ def total_days(rule: MedicationDays) -> Compiled:
         span = window.span
         if span is None or span.first is None or span.last is None:
             return unresolved(name, window, record.needs)
-        counted = _counted(facts, filter_, span)
-        least = _union(_surely(one, span) for one in counted)
-        most = _union(_perhaps(one, span) for one in counted)
-        truth = _above(rule.more_than_days, least, most, record)
 
-        def words() -> str:
-            days = str(least) if least == most else f"{least} to {most}"
-            return f"{name}: {days} days of {span}, {SAYS[truth]} more than {rule.more_than_days}"
+        def says(found: Sequence[Course]) -> Result:
+            counted = _counted(found, filter_, span)
+            least = _union(_surely(one, span) for one in counted)
+            most = _union(_perhaps(one, span) for one in counted)
+            truth = _above(rule.more_than_days, least, most, record)
 
-        away = _changed_away(facts, filter_, counted)
-        result = _summed(truth, counted, record, window, words, changed_away=away)
-        return noted(result, facts, filter_)
+            def words() -> str:
+                days = str(least) if least == most else f"{least} to {most}"
+                asked = f"more than {rule.more_than_days}"
+                return f"{name}: {days} days of {span}, {SAYS[truth]} {asked}"
+
+            away = _changed_away(found, filter_, counted)
+            return _summed(truth, counted, record, window, words, changed_away=away)
+
+        return noted(under_each(filter_.meant(facts), says), facts, filter_)
 
     return evaluate
 
@@ -135,10 +140,10 @@ def _summed(
     evidence = [one.course.evidence for one in counted if truth != TRUE or one.matches == TRUE]
     if truth != TRUE:
         evidence += (record.evidence, *changed_away)
+    assert window.span is not None
+    span = window.span
     details = tuple(
-        need
-        for one in counted
-        for need in (*one.needs, *(() if _exact(one.course) else one.course.dates_needed()))
+        need for one in counted for need in (*one.needs, *_dates_open(one.course, span))
     )
     for_true = (*details, *needs)
     for_false = (*for_true, *record.needs)
@@ -152,10 +157,16 @@ def _summed(
     )
 
 
-def _exact(course: Course) -> bool:
-    return course.start[0] == course.start[1] and (
-        course.end is None or course.end[0] == course.end[1]
-    )
+def _dates_open(course: Course, span: Span) -> list[str]:
+    """The dates of the record that decide which days of the window count, and are not known."""
+    assert span.first is not None
+    assert span.last is not None
+    found = []
+    if course.start[0] != course.start[1] and course.start[1] > span.first:
+        found.append(course.need("started_on"))
+    if course.end is not None and course.end[0] != course.end[1] and course.end[0] < span.last:
+        found.append(course.need("ended_on"))
+    return found
 
 
 # --- daily dose -----------------------------------------------------------------------------------
@@ -178,34 +189,33 @@ def daily_dose(rule: DailyDose, protocol: "Protocol") -> Compiled:
     unit = protocol.dictionary[rule.weight].unit or KILOGRAM
     kilogram = unit_factor(protocol.dictionary[rule.weight], KILOGRAM) or Decimal(1)
     limit = Fraction(rule.more_than) / Fraction(kilogram)
-    name = classes_in_words(rule)
+    name, aggregate = classes_in_words(rule), _mean if rule.aggregate == "mean" else _highest
 
     def evaluate(facts: Facts) -> Result:
         window, record = resolve(facts), completeness(facts, rule.complete_when)
         span = window.span
         if span is None or span.first is None or span.last is None:
             return unresolved(name, window, record.needs)
-        counted = _counted(facts, filter_, span)
-        dose = (
-            _mean(counted, span, conversion)
-            if rule.aggregate == "mean"
-            else _highest(counted, span, conversion)
-        )
         weight, weighed_by = _weight(facts, rule.weight, weighing(facts))
-        truth = _exceeds(dose, limit, weight)
-        if truth == FALSE and not record.complete:
-            truth = UNKNOWN
-        result = _summed(
-            truth,
-            counted,
-            record,
-            window,
-            lambda: _dose_in_words(name, dose, _shown(weight, unit), rule, truth),
-            changed_away=_changed_away(facts, filter_, counted),
-            beside=weighed_by if counted else (),
-            needs=_asked_for(rule, counted, weight, conversion),
-        )
-        return noted(result, facts, filter_)
+
+        def says(found: Sequence[Course]) -> Result:
+            counted = _counted(found, filter_, span)
+            dose = aggregate(counted, span, conversion)
+            truth = _exceeds(dose, limit, weight)
+            if truth == FALSE and not record.complete:
+                truth = UNKNOWN
+            return _summed(
+                truth,
+                counted,
+                record,
+                window,
+                lambda: _dose_in_words(name, dose, _shown(weight, unit), rule, truth),
+                changed_away=_changed_away(found, filter_, counted),
+                beside=weighed_by if counted else (),
+                needs=_asked_for(rule, counted, weight, conversion),
+            )
+
+        return noted(under_each(filter_.meant(facts), says), facts, filter_)
 
     return evaluate
 
@@ -289,13 +299,16 @@ def _weight(facts: Facts, code: str, window: Resolved) -> tuple[Interval, tuple[
 def _asked_for(
     rule: DailyDose, counted: Sequence[_Counted], weight: Interval, conversion: Conversion
 ) -> Needs:
-    """Doses that cannot be read or converted, and the weight, where something was taken."""
-    needs = [
-        one.course.need("dose")
-        for one in counted
-        if any(dose_on(one.course, day, conversion)[1] is None for day in _days_of(one.course))
-    ]
-    if counted and weight.high is None:
+    """Doses that cannot be read or converted, days of changes, and the weight, where something was
+    taken and they are not known exactly."""
+    needs: list[str] = []
+    for one in counted:
+        changes = [phase.since for phase in one.course.phases if phase.is_change]
+        if any(first != last for first, last in changes):
+            needs.append(one.course.need("changed_on"))
+        if any(dose_on(one.course, day, conversion)[1] is None for day in _days_of(one.course)):
+            needs.append(one.course.need("dose"))
+    if counted and (weight.low is None or weight.low != weight.high):
         needs.append(rule.weight)
     return tuple(needs)
 

@@ -89,7 +89,7 @@ class Reading:
 
     def surely_before(self, other: "Reading") -> bool:
         """Whether it was taken before the other, however partial the dates are."""
-        return _surely_before(self.when, other.when, self.zone)
+        return surely_before(self.when, other.when, self.zone)
 
 
 def latest_of(certain: Sequence[Reading], possible: Sequence[Reading]) -> list[Reading]:
@@ -232,9 +232,7 @@ class Facts:
             return NO_ANSWER
         last = given[-1]
         zone = self.zone
-        same = [
-            one for one in given if one is last or not _surely_before(one.when, last.when, zone)
-        ]
+        same = [one for one in given if one is last or not surely_before(one.when, last.when, zone)]
         conflict = any(one.body.answer != last.body.answer for one in same)
         truth = UNKNOWN if conflict else TRUE if last.body.answer else FALSE
         return Answer(truth, cited(*same) if len(same) > 1 else last.cited, last.when)
@@ -245,7 +243,7 @@ class Facts:
         if span is not None:
             return span.holds(days) == TRUE
         reopened = self.record.reopened
-        if reopened and _surely_before(one.when, reopened[-1].when, self.zone):
+        if reopened and surely_before(one.when, reopened[-1].when, self.zone):
             return False
         dosed = self.participant.treatment.dosed
         return not (dosed and self.day_0.on is not None and days[0] > self.day_0.on)
@@ -308,7 +306,7 @@ def _last_recorded(noted: Noted[Any]) -> int:
     return noted.cited[-1]
 
 
-def _surely_before(one: When, other: When, zone: ZoneInfo) -> bool:
+def surely_before(one: When, other: When, zone: ZoneInfo) -> bool:
     start = other.earliest(zone)
     return one.latest(zone) <= start and one.earliest(zone) < start
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from domain.clinical.interval import FALSE, TRUE, UNKNOWN, Truth
 from domain.clinical.terms import ENDED
-from domain.eligibility.facts import Days, Facts, Span, shown
+from domain.eligibility.disputed import DIFFER, under_each
+from domain.eligibility.facts import Days, Facts, Span, shown, surely_before
 from domain.eligibility.logic import Needs, Result
 from domain.eligibility.medicines import Judged, completeness, exists
 from domain.eligibility.observing import Compiled, unresolved
@@ -21,18 +22,21 @@ _KEY = "histories"
 
 
 class Item:
-    """One item of the history: its records, the last of which stands."""
+    """One item of the history, by the record of it that stands."""
 
-    __slots__ = ("before", "body", "disputed", "ended", "evidence", "started", "told")
+    __slots__ = ("body", "ended", "evidence", "others", "started", "told")
 
-    def __init__(self, records: "Sequence[Noted[HistoryRecorded]]", facts: Facts) -> None:
-        last = records[-1]
+    def __init__(
+        self,
+        last: "Noted[HistoryRecorded]",
+        lasts: "Sequence[Noted[HistoryRecorded]]",
+        records: "Sequence[Noted[HistoryRecorded]]",
+        facts: Facts,
+    ) -> None:
         self.body = last.body
-        self.before = tuple(noted.body for noted in records[:-1])
-        previous = records[-2] if len(records) > 1 else last
-        self.disputed = previous.when == last.when and previous.body != last.body
-        """Two records of one moment differ: no order tells which of them stands."""
-        self.evidence = cited(previous, last) if self.disputed else cited(last)
+        self.others = tuple(noted.body for noted in records if noted is not last)
+        """What else was said of it, before or beside the record that stands."""
+        self.evidence = cited(*lasts)
         self.told: date = last.when.civil(facts.zone)[1]
         """The last day on which the record was true."""
         started, ended = self.body.started_on, self.body.ended_on
@@ -68,16 +72,26 @@ class Item:
         return f"{self.name}{start}{end}{status}"
 
 
-def items_of(facts: Facts) -> list[Item]:
-    """Every item of the participant's history, in the order of record ids."""
+def items_of(facts: Facts) -> list[tuple[Item, ...]]:
+    """Every item of the participant's history, in the order of record ids, by each record that may
+    stand: usually one."""
     found = facts.kept.get(_KEY)
     if found is None:
         by_id: dict[str, list[Noted[HistoryRecorded]]] = {}
         for noted in facts.record.histories:
             by_id.setdefault(noted.body.item, []).append(noted)
-        found = facts.kept[_KEY] = [Item(by_id[one], facts) for one in sorted(by_id)]
+        found = facts.kept[_KEY] = [_read(by_id[one], facts) for one in sorted(by_id)]
     assert isinstance(found, list)
     return found
+
+
+def _read(records: "list[Noted[HistoryRecorded]]", facts: Facts) -> tuple[Item, ...]:
+    """By the last record, and by those beside it of which no order is sure and which differ."""
+    last = records[-1]
+    lasts = [one for one in records if not surely_before(one.when, last.when, facts.zone)]
+    different = [one for one in lasts if one.body != last.body]
+    standing = (last, *different) if different else (last,)
+    return tuple(Item(one, standing, records, facts) for one in standing)
 
 
 def history(rule: History) -> Compiled:
@@ -90,17 +104,24 @@ def history(rule: History) -> Compiled:
         window, record = resolve(facts), completeness(facts, rule.complete_when)
         span = window.span
         if span is None:
-            known = any(_is_meant(item.body, rule) for item in items_of(facts))
+            known = any(_is_meant(item.body, rule) for ways in items_of(facts) for item in ways)
             return unresolved(nothing, window, () if known else record.needs, record.needs)
-        judged, changed_away, notes = [], [], []
-        for item in items_of(facts):
-            if item.disputed and any(_is_meant(body, rule) for body in (item.body, *item.before)):
-                notes.append(f"{item.name}: two records of one moment differ")
-            if _is_meant(item.body, rule):
-                judged.append(_judged(item, rule, span))
-            elif any(_is_meant(body, rule) for body in item.before):
-                changed_away.append(item.evidence)
-        result = exists(judged, record, window, nothing, changed_away)
+
+        def says(found: Sequence[Item]) -> Result:
+            judged, changed_away = [], []
+            for item in found:
+                if _is_meant(item.body, rule):
+                    judged.append(_judged(item, rule, span))
+                elif any(_is_meant(body, rule) for body in item.others):
+                    changed_away.append(item.evidence)
+            return exists(judged, record, window, nothing, changed_away)
+
+        meant = [
+            ways if any(_is_meant(item.body, rule) for item in ways) else ways[:1]
+            for ways in items_of(facts)
+        ]
+        result = under_each(meant, says)
+        notes = [f"{ways[0].name}: {DIFFER}" for ways in meant if len(ways) > 1]
         return result._replace(notes=tuple(notes), near=True) if notes else result
 
     return evaluate

@@ -68,7 +68,7 @@ def every(results: Sequence[Result]) -> Result:
         results,
         for_true=()
         if truth == TRUE
-        else _together([one.for_true for one in results if one.truth != TRUE]),
+        else together([one.for_true for one in results if one.truth != TRUE]),
         for_false=() if truth == FALSE else _easiest(deciding, "for_false"),
     )
 
@@ -84,7 +84,7 @@ def some(results: Sequence[Result]) -> Result:
         for_true=() if truth == TRUE else _easiest(deciding, "for_true"),
         for_false=()
         if truth == FALSE
-        else _together([one.for_false for one in results if one.truth != FALSE]),
+        else together([one.for_false for one in results if one.truth != FALSE]),
     )
 
 
@@ -171,7 +171,7 @@ def _listed(results: Iterable[Result]) -> str:
     return SEPARATOR.join(dict.fromkeys(phrases))
 
 
-def _together(lists: Iterable[Needs]) -> Needs:
+def together(lists: Iterable[Needs]) -> Needs:
     return tuple(dict.fromkeys([need for needs in lists for need in needs]))
 
 
@@ -182,4 +182,4 @@ def _easiest(results: Sequence[Result], name: str) -> Needs:
 
 
 def _fewest(count: int, lists: Sequence[Needs]) -> Needs:
-    return _together(sorted(lists, key=len)[: max(count, 0)])
+    return together(sorted(lists, key=len)[: max(count, 0)])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from domain.clinical.interval import FALSE, TRUE, UNKNOWN, Truth
 from domain.eligibility.courses import Course, Filter, courses
+from domain.eligibility.disputed import DIFFER, under_each
 from domain.eligibility.facts import Days, Facts, Span, days_between, shown
 from domain.eligibility.logic import SEPARATOR, Needs, Result, merged, opposite
 from domain.eligibility.observing import Compiled, unresolved
@@ -104,21 +105,26 @@ def _existential(rule: Medicines, resolve: Resolver, judge: Judge, nothing: str)
         window, record = resolve(facts), completeness(facts, rule.complete_when)
         span = window.span
         if span is None:
-            known = any(filter_.matches(course)[0] != FALSE for course in courses(facts))
+            known = any(
+                filter_.matches(course)[0] != FALSE for ways in courses(facts) for course in ways
+            )
             return unresolved(nothing, window, () if known else record.needs, record.needs)
-        judged, changed_away = [], []
-        for course in courses(facts):
-            matches, needs = filter_.matches(course)
-            if matches == FALSE:
-                if filter_.once_meant(course):
-                    changed_away.append(course.evidence)
-                continue
-            truth, words, more, _ = judge(course, span)
-            if truth == UNKNOWN:
-                needs = (*needs, *more)
-            judged.append(Judged(min(matches, truth), words, needs, course.evidence))
-        result = exists(judged, record, window, nothing, changed_away)
-        return noted(result, facts, filter_)
+
+        def says(found: Sequence[Course]) -> Result:
+            judged, changed_away = [], []
+            for course in found:
+                matches, needs = filter_.matches(course)
+                if matches == FALSE:
+                    if filter_.once_meant(course):
+                        changed_away.append(course.evidence)
+                    continue
+                truth, words, more, _ = judge(course, span)
+                if truth == UNKNOWN:
+                    needs = (*needs, *more)
+                judged.append(Judged(min(matches, truth), words, needs, course.evidence))
+            return exists(judged, record, window, nothing, changed_away)
+
+        return noted(under_each(filter_.meant(facts), says), facts, filter_)
 
     return evaluate
 
@@ -127,11 +133,11 @@ def noted(result: Result, facts: Facts, filter_: Filter) -> Result:
     """The result with what a person has to look at: medicines that only their local route keeps
     from counting, and those of which two records of one moment differ."""
     notes = []
-    for course in courses(facts):
-        if filter_.is_local(course):
-            notes.append(f"{course.name}: local use is not counted")
-        if filter_.is_disputed(course):
-            notes.append(f"{course.name}: two records of one moment differ")
+    for ways in filter_.meant(facts):
+        if any(map(filter_.is_local, ways)):
+            notes.append(f"{ways[0].name}: local use is not counted")
+        if len(ways) > 1:
+            notes.append(f"{ways[0].name}: {DIFFER}")
     return result._replace(notes=(*result.notes, *notes), near=True) if notes else result
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
@@ -16,11 +17,8 @@ from domain.eligibility.logic import Result
 from domain.eligibility.rules import Rule
 from domain.participant import Participant
 from tests.domain.eligibility.charts import (
-    ACR,
     EMPTY_HANDED,
     NEW_YORK,
-    SLEDAI,
-    SLICC,
     Fact,
     booked,
     chart,
@@ -29,147 +27,19 @@ from tests.domain.eligibility.charts import (
     eligible,
     fact,
     folded,
-    history,
     judged,
     lab,
     person,
     referred,
     said,
     screened,
-    steroid,
     then,
-    took,
-    withdrew,
 )
+from tests.domain.eligibility.random_charts import any_fact, charts, histories, medicines, quick
 from tests.specs import Study, lk_23_01
 
 BASE = (screened(), booked(), person(bearing=True))
 """Anchors and the person: facts that move windows are not part of the random charts."""
-
-quick = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-
-# --- random facts ---------------------------------------------------------------------------------
-
-
-def _one_of(text: str) -> st.SearchStrategy[str]:
-    return st.sampled_from(text.split())
-
-
-_day = _one_of(
-    "2026-05-22 2026-08-30 2026-08-31 2026-09 2026-10-20 2026-11 2026-11-22 2026-11-23"
-    " 2026-11-25 2026-12-02 2026-12-13 2026-12-14 2026-12-20"
-)
-_start = _one_of("2019 2024-03-01 2025-12-15 2026-08-31 2026-09 2026-09-14 2026-10-05 2026-11-10")
-_end = st.sampled_from([None, "2026-10", "2026-11-01", "2026-11-23", "2026-12-20"])
-_reads = st.sampled_from(["positive", "negative", "indeterminate"])
-_presence = st.sampled_from([None, "SLE", "asthma"])
-
-
-def _components(code: str, items: tuple[str, ...]) -> st.SearchStrategy[Fact]:
-    each = st.sampled_from(["present", "absent", "unknown"])
-    components = st.dictionaries(st.sampled_from(items), each, min_size=1, max_size=8)
-    return st.builds(
-        lambda found, on: fact("observation-recorded", on, code=code, components=found),
-        components,
-        _day,
-    )
-
-
-_findings = st.builds(
-    lambda code, reads, on: lab(code, reads=reads, on=on),
-    _one_of(
-        "anti-dsdna hbsag anti-hbc hbv-dna anti-hcv hcv-rna hiv hiv-confirmatory igra"
-        " hcg-urine hcg-serum"
-    ),
-    _reads,
-    _day,
-)
-_numbers = st.one_of(
-    st.builds(
-        lambda value, on: lab("ana-titre", value, on=on),
-        st.sampled_from(["1:40", "1:160", ">1:80", "<1:80", "1:640"]),
-        _day,
-    ),
-    st.builds(
-        lambda value, on: lab("creatinine", value, "mg/dL", on=on),
-        st.sampled_from(["0.7", "2.05", "2.1", "4.4", ">1.5"]),
-        _day,
-    ),
-    st.builds(
-        lambda value, on: lab("weight", value, "kg", on=on), st.sampled_from(["55", "72"]), _day
-    ),
-)
-_medicines = st.one_of(
-    st.builds(
-        lambda classes, start, end, indication: took(
-            f"X-{'-'.join(classes)}",
-            classes,
-            start,
-            end,
-            indication=indication,
-            half_life_days="12",
-        ),
-        st.lists(
-            _one_of(
-                "antimalarial immunosuppressant biologic investigational msc-therapy cell-therapy"
-            ),
-            min_size=1,
-            max_size=2,
-            unique=True,
-        ),
-        _start,
-        _end,
-        _presence,
-    ),
-    st.builds(
-        lambda mg, start, end, indication, route: steroid(
-            mg, start, end, indication=indication, route=route, record=f"P{mg}"
-        ),
-        st.sampled_from(["5", "27.5", "36", "90"]),
-        _start,
-        _end,
-        _presence,
-        st.sampled_from(["oral", "topical", None]),
-    ),
-)
-_histories = st.builds(
-    lambda category, start, end, treated, planned: history(
-        category,
-        f"H-{category}",
-        started_on=start,
-        ended_on=end,
-        adequately_treated=treated,
-        planned=planned,
-    ),
-    st.sampled_from(["cancer", "dialysis", "major-surgery", "infection"]),
-    _start,
-    _end,
-    st.sampled_from([None, True, False]),
-    st.sampled_from([None, True]),
-)
-_answers = st.builds(
-    said,
-    _one_of(
-        "able-to-follow-visits agrees-contraception medication-history-taken"
-        " medical-history-taken active-tuberculosis-ruled-out " + " ".join(EMPTY_HANDED)
-    ),
-    st.booleans(),
-    _day,
-)
-_facts = st.one_of(
-    _findings,
-    _numbers,
-    _medicines,
-    _histories,
-    _answers,
-    st.just(consented()),
-    st.just(withdrew("visits")),
-    st.sampled_from(eligible[5:]),
-    _components("acr-1997", ACR),
-    _components("slicc-2012", SLICC),
-    _components("sledai-2k", SLEDAI),
-)
-_charts = st.lists(_facts, max_size=30, unique_by=repr)
 
 
 def _verdict(lines: dict[int, Fact]) -> Verdict:
@@ -192,7 +62,7 @@ def _told(verdict: Verdict) -> dict[str, Outcome]:
 
 
 @quick
-@given(_charts, _facts)
+@given(charts, any_fact)
 def test_what_a_new_fact_changes_it_changes_by_its_own_content(
     facts: list[Fact], new: Fact
 ) -> None:
@@ -205,7 +75,7 @@ def test_what_a_new_fact_changes_it_changes_by_its_own_content(
 
 
 @quick
-@given(_charts)
+@given(charts)
 def test_the_cited_facts_alone_say_the_same(facts: list[Fact]) -> None:
     lines = _numbered(facts)
     for criterion, told in _told(_verdict(lines)).items():
@@ -215,7 +85,7 @@ def test_the_cited_facts_alone_say_the_same(facts: list[Fact]) -> None:
 
 
 @quick
-@given(_charts)
+@given(charts)
 def test_without_the_cited_facts_nothing_of_them_is_known(facts: list[Fact]) -> None:
     lines = _numbered(facts)
     for criterion, told in _told(_verdict(lines)).items():
@@ -227,6 +97,35 @@ def test_without_the_cited_facts_nothing_of_them_is_known(facts: list[Fact]) -> 
         assert again.outcome == "unknown" or not set(again.evidence) & set(told.evidence)
 
 
+@quick
+@given(charts)
+def test_what_is_unknown_says_what_would_settle_it(facts: list[Fact]) -> None:
+    for told in _verdict(_numbered(facts)).outcomes:
+        assert bool(told.missing) == (told.outcome == "unknown"), told
+
+
+@quick
+@given(charts, st.data())
+def test_what_two_records_of_one_moment_leave_is_what_either_alone_leaves(
+    facts: list[Fact], data: Any
+) -> None:
+    kind = data.draw(st.sampled_from([medicines, histories]))
+    one, like = data.draw(kind), data.draw(kind)
+    record = {key: one.data[key] for key in ("medication", "item") if key in one.data}
+    # A record that names a later day of change is a change of the other, and contradicts nothing.
+    same = {"changed_on": one.data["changed_on"]} if "changed_on" in one.data else {}
+    kept = {key: value for key, value in like.data.items() if key != "changed_on"}
+    other = replace(like, at=one.at, data={**kept, **record, **same})
+    rest = [fact for fact in facts if not record.items() <= fact.data.items()]
+    both, *each = (
+        _told(_verdict(_numbered([*rest, *records])))
+        for records in ((one, other), (one,), (other,))
+    )
+    for criterion, told in both.items():
+        alone = {outcomes[criterion].outcome for outcomes in each}
+        assert told.outcome == "unknown" or alone == {told.outcome}, told
+
+
 def test_in_a_chart_with_one_fact_for_each_need_deleting_the_evidence_opens_the_outcome() -> None:
     lines = dict(enumerate(eligible, start=1))
     for criterion, told in _told(_verdict(lines)).items():
@@ -235,7 +134,7 @@ def test_in_a_chart_with_one_fact_for_each_need_deleting_the_evidence_opens_the_
 
 
 @quick
-@given(_charts, st.randoms())
+@given(charts, st.randoms())
 def test_the_order_of_arrival_changes_nothing(facts: list[Fact], random: Any) -> None:
     lines = list(_numbered(facts).items())
     random.shuffle(lines)
@@ -323,7 +222,7 @@ _anchors = st.one_of(
 
 
 @quick
-@given(st.lists(st.one_of(_facts, _anchors), max_size=40))
+@given(st.lists(st.one_of(any_fact, _anchors), max_size=40))
 def test_deciding_again_only_what_was_touched_says_the_same(facts: list[Fact]) -> None:
     trial = Study(lk_23_01()).trial
     who = Participant("01-001")
@@ -337,7 +236,7 @@ def test_deciding_again_only_what_was_touched_says_the_same(facts: list[Fact]) -
 
 
 @quick
-@given(_facts, _charts)
+@given(any_fact, charts)
 def test_what_one_fact_touches_is_all_that_is_decided_again(new: Fact, facts: list[Fact]) -> None:
     trial = Study(lk_23_01()).trial
     who = folded(_numbered([referred(), *facts]))

@@ -80,7 +80,9 @@ MATRIX = """
     I5    | unknown   |                                            | unknown |       | not taken
     I5    | partial   | 2026.. taken                               | unknown |       | this year
     I5    | partial   | 2025..2026-11 taken                        | unknown |       | until when
-    I5    | conflict  | 2026-08-01.. 2026-10-01.. taken            | failed  | yes   | two starts
+    I5    | conflict  | 2026-08-29.. 2026-08-31.. taken            | passed  | yes   | both pass
+    I5    | conflict  | 2026-08-31.. 2026-09-01.. taken            | unknown | yes   | one passes
+    I5    | conflict  | 2026-09-01.. 2026-09-03.. taken            | failed  | yes   | neither
 
     I6    | below     | score=5                                    | failed  |       | five
     I6    | on        | score=6                                    | passed  |       | six
@@ -110,7 +112,9 @@ MATRIX = """
     E1    | above     | 2026-10-01..2026-10-15 taken               | failed  |       | 15 days
     E1    | unknown   |                                            | unknown |       | not taken
     E1    | partial   | 2026-10-01..2026-10 taken                  | unknown |       | 1 to 31 days
-    E1    | conflict  | 2026-10-01..2026-10-05 2026-10-01.. taken  | passed  | yes   | two ends
+    E1    | conflict  | ..2026-09-11 ..2026-09-13 taken            | passed  | yes   | 12 or 14 days
+    E1    | conflict  | ..2026-09-13 ..2026-09-14 taken            | unknown | yes   | 14 or 15 days
+    E1    | conflict  | ..2026-09-14 ..2026-09-16 taken            | failed  | yes   | 15 or 17 days
 
     E2    | below     | ..2025-11-21 no taken                      | passed  |       | long over
     E2    | on        | ..2025-11-23 no taken                      | failed  |       | 12 months
@@ -119,7 +123,9 @@ MATRIX = """
     E2    | partial   | ..2025-11 no taken                         | unknown |       | month only
     E2    | partial   | yes@2026-12 taken                          | failed  |       | month only
     E2    | conflict  | yes no taken                               | unknown |       | answers
-    E2    | conflict  | ..2025-10-01 ..2026-02-01 no taken         | failed  | yes   | two ends
+    E2    | conflict  | ..2025-11-20 ..2025-11-22 no taken         | passed  | yes   | both over
+    E2    | conflict  | ..2025-11-22 ..2025-11-23 no taken         | unknown | yes   | one recent
+    E2    | conflict  | ..2025-11-23 ..2025-11-24 no taken         | failed  | yes   | both recent
 
     E3    | below     | weight=55 mg=27.4 taken                    | passed  |       | less
     E3    | on        | weight=55 mg=27.5 taken                    | passed  |       | the limit
@@ -127,41 +133,54 @@ MATRIX = """
     E3    | unknown   | mg=27.5 taken                              | unknown |       | no weight
     E3    | partial   | weight=>50 mg=27.5 taken                   | unknown |       | censored
     E3    | conflict  | weight=55 weight=50 mg=27.5 taken          | unknown |       | two weights
+    E3    | conflict  | weight=55 mg=27.3 mg=27.5 taken            | passed  | yes   | both allowed
+    E3    | conflict  | weight=55 mg=27.5 mg=27.6 taken            | unknown | yes   | one is more
+    E3    | conflict  | weight=55 mg=27.6 mg=28 taken              | failed  | yes   | both more
 
     E4    | below     | 2026-08-29.. taken                         | passed  |       | earlier
     E4    | on        | 2026-08-31.. taken                         | failed  |       | 12 weeks
     E4    | above     | 2026-09-02.. taken                         | failed  |       | later
     E4    | unknown   |                                            | unknown |       | not taken
     E4    | partial   | 2026-08.. taken                            | unknown |       | month only
-    E4    | conflict  | 2026-08-01.. 2026-09-30.. taken            | failed  | yes   | two starts
+    E4    | conflict  | 2026-08-28.. 2026-08-30.. taken            | passed  | yes   | both earlier
+    E4    | conflict  | 2026-08-30.. 2026-08-31.. taken            | unknown | yes   | one earlier
+    E4    | conflict  | 2026-08-31.. 2026-09-01.. taken            | failed  | yes   | both in it
 
     E5    | below     | ..2026-09-17 taken                         | failed  |       | 88 days
     E5    | on        | ..2026-09-15 taken                         | passed  |       | 90 days
     E5    | above     | ..2026-09-13 taken                         | passed  |       | 92 days
     E5    | unknown   |                                            | unknown |       | not taken
     E5    | partial   | ..2026-09 taken                            | unknown |       | month only
-    E5    | conflict  | ..2026-08-20 ..2026-10-20 taken            | failed  | yes   | two ends
+    E5    | conflict  | ..2026-09-14 ..2026-09-15 taken            | passed  | yes   | both 90 days
+    E5    | conflict  | ..2026-09-15 ..2026-09-16 taken            | unknown | yes   | one 89 days
+    E5    | conflict  | ..2026-09-16 ..2026-09-18 taken            | failed  | yes   | neither
 
     E6    | below     | ..2026-09-06 taken                         | failed  |       | 99 days
     E6    | on        | ..2026-09-05 taken                         | passed  |       | 5 half-lives
     E6    | above     | ..2026-09-04 taken                         | passed  |       | 101 days
     E6    | unknown   |                                            | unknown |       | not taken
     E6    | partial   | ..2026-09 taken                            | unknown |       | month only
-    E6    | conflict  | ..2026-08-20 ..2026-10-20 taken            | failed  | yes   | two ends
+    E6    | conflict  | ..2026-09-03 ..2026-09-05 taken            | passed  | yes   | both 100 days
+    E6    | conflict  | ..2026-09-05 ..2026-09-06 taken            | unknown | yes   | one 99 days
+    E6    | conflict  | ..2026-09-06 ..2026-09-07 taken            | failed  | yes   | neither
 
     E7    | below     | ..2025-12-17 taken                         | failed  |       | 362 days
     E7    | on        | ..2025-12-15 taken                         | passed  |       | 52 weeks
     E7    | above     | ..2025-12-13 taken                         | passed  |       | 366 days
     E7    | unknown   |                                            | unknown |       | not taken
     E7    | partial   | ..2025-12 taken                            | unknown |       | month only
-    E7    | conflict  | ..2025-11-20 ..2026-01-20 taken            | failed  | yes   | two ends
+    E7    | conflict  | ..2025-12-14 ..2025-12-15 taken            | passed  | yes   | both 52 weeks
+    E7    | conflict  | ..2025-12-15 ..2025-12-16 taken            | unknown | yes   | one 363 days
+    E7    | conflict  | ..2025-12-16 ..2025-12-18 taken            | failed  | yes   | neither
 
     E8    | below     | 2026-12-13.. taken                         | failed  |       | before day 0
     E8    | on        | 2026-12-14.. taken                         | failed  |       | on day 0
     E8    | above     | 2026-12-15.. taken                         | passed  |       | after day 0
     E8    | unknown   |                                            | unknown |       | not taken
     E8    | partial   | 2026-12.. taken                            | unknown |       | month only
-    E8    | conflict  | 2026-12-01.. 2027-01-01.. taken            | passed  | yes   | two starts
+    E8    | conflict  | 2026-12-15.. 2026-12-17.. taken            | passed  | yes   | both after
+    E8    | conflict  | 2026-12-14.. 2026-12-15.. taken            | unknown | yes   | one on day 0
+    E8    | conflict  | 2026-12-12.. 2026-12-14.. taken            | failed  | yes   | both by then
 
     E9    | below     | 2026-09-13.. no taken                      | passed  |       | 92 days
     E9    | on        | 2026-09-15.. no taken                      | failed  |       | 90 days
@@ -169,7 +188,9 @@ MATRIX = """
     E9    | unknown   | taken                                      | unknown |       | not asked
     E9    | partial   | 2026-09.. no taken                         | unknown |       | month only
     E9    | conflict  | yes no taken                               | unknown |       | answers
-    E9    | conflict  | 2026-08-01.. 2026-10-01.. no taken         | failed  | yes   | two days
+    E9    | conflict  | 2026-09-12.. 2026-09-14.. no taken         | passed  | yes   | both earlier
+    E9    | conflict  | 2026-09-14.. 2026-09-15.. no taken         | unknown | yes   | one within
+    E9    | conflict  | 2026-09-15.. 2026-09-18.. no taken         | failed  | yes   | both within
 
     E10   | below     | panel@2026-10-24 taken                     | unknown |       | too old
     E10   | on        | panel@2026-10-26 taken                     | passed  |       | 28 days
@@ -185,14 +206,18 @@ MATRIX = """
     E11   | unknown   | taken                                      | unknown |       | not asked
     E11   | partial   | 2026-12-01..2026-12 no taken               | unknown |       | month only
     E11   | conflict  | yes no taken                               | unknown |       | answers
-    E11   | conflict  | 2026-12.. 2026-12..2026-12-02 no taken     | passed  | yes   | two ends
+    E11   | conflict  | ..2026-12-11 ..2026-12-13 no taken         | passed  | yes   | both over
+    E11   | conflict  | ..2026-12-13 ..2026-12-14 no taken         | unknown | yes   | one over
+    E11   | conflict  | ..2026-12-14 2026-12-01.. no taken         | failed  | yes   | both last
 
     E12   | below     | 2026-12-13.. taken                         | failed  |       | before day 0
     E12   | on        | 2026-12-14.. taken                         | failed  |       | on day 0
     E12   | above     | 2026-12-15.. taken                         | passed  |       | after day 0
     E12   | unknown   |                                            | unknown |       | not taken
     E12   | partial   | 2026-12.. taken                            | unknown |       | month only
-    E12   | conflict  | 2026-12-01.. 2027-01-01.. taken            | passed  | yes   | two days
+    E12   | conflict  | 2026-12-15.. 2026-12-18.. taken            | passed  | yes   | both after
+    E12   | conflict  | 2026-12-14.. 2026-12-15.. taken            | unknown | yes   | one on day 0
+    E12   | conflict  | 2026-12-10.. 2026-12-14.. taken            | failed  | yes   | both by then
 
     E13   | below     | bearing hcg=- no                           | passed  |       | negative
     E13   | on        | bearing hcg=? no                           | unknown |       | unclear

@@ -197,8 +197,8 @@ def test_the_verdict_stays_when_life_goes_on_after_the_dose() -> None:
     after = verdict(
         eligible,
         dosed(),
-        took("prednisone", "corticosteroid", "2026-12-20", dose="90", unit="mg", per="day"),
-        took("X1", "investigational", "2026-12-22"),
+        steroid("90", "2026-12-20", at="2026-12-21"),
+        took("X1", "investigational", "2026-12-22", at="2026-12-22"),
         lab("creatinine", "4.4", "mg/dL", on="2026-12-21"),
         lab("hcg-serum", reads="positive", on="2026-12-21"),
         fact(
