@@ -54,7 +54,7 @@ def _row(
     standing = body if assessed is None else assessed.body
     return Row(
         participant=participant.id,
-        key=f"{recorded.position:0{POSITION_DIGITS}}",
+        key=_key(recorded, body),
         columns={
             "site": participant.site,
             "position": recorded.position,
@@ -73,6 +73,15 @@ def _row(
             "assessment": None if assessed is None else _assessment(assessed),
         },
     )
+
+
+def _key(recorded: Recorded, body: DeviationDetected | DeviationRecorded) -> str:
+    """The deviation's place. What the log does not have (it is concluded anew, of a part of the
+    history) stands where its evidence does, maybe beside others, and is told apart by its rule."""
+    place = f"{recorded.position:0{POSITION_DIGITS}}"
+    if isinstance(body, DeviationDetected) and recorded.cause == recorded.position:
+        return f"{place}/{body.rule}/{body.subject or ''}"
+    return place
 
 
 def _assessment(assessed: Noted[DeviationAssessed]) -> dict[str, Any]:

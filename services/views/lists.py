@@ -299,7 +299,7 @@ def _deviation_wanted(entry: Entry, asking: Asking) -> bool:
 def _deviation_place(entry: Entry) -> Place:
     position = entry[0].columns["position"]
     assert isinstance(position, int)
-    return (position,)
+    return (position, entry[0].key)
 
 
 def _deviation(entry: Entry, _asking: Asking) -> dict[str, Any]:
@@ -384,7 +384,7 @@ LISTS: Mapping[str, Listing] = MappingProxyType(
         ),
         "deviations": Listing(
             deviations.VIEW,
-            (int,),
+            (int, str),
             _singly,
             _deviation_place,
             _deviation_wanted,
