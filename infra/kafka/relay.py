@@ -109,20 +109,21 @@ class StudyRelay:
             return False
         with lease:
             cursor = self._ports.cursors.begin(self._study, self._ports.brokers.partitions)
-            after = self._agreed(cursor)
-            lease.keep()
+            after = self._agreed(cursor, lease)
             self._resume(cursor, after)
             Tenure(self._ports, cursor, after, lease, self._woken).relay(self._stop)
         return True
 
-    def _agreed(self, cursor: RelayCursor) -> int:
-        """Where to go on, when topic and ledger tell the same story. Halted, KafkaError."""
+    def _agreed(self, cursor: RelayCursor, lease: Lease) -> int:
+        """Where to go on, when topic and ledger tell the same story. Halted, and TROUBLES."""
         ports, topic = self._ports, events_topic(self._study)
         # After a crash before this line there is no topic yet, and after it an empty one.
         bytes_max = ensure_topic(ports.brokers, topic, cursor.partitions, FOR_EVER)
+        lease.keep()
         if bytes_max < PRODUCER_BATCH_BYTES:
             raise Halted(Reason.TOPIC_LIMIT)
         found = tails(ports.brokers, topic)
+        lease.keep()
         if not len(found) == cursor.partitions == ports.brokers.partitions:
             raise Halted(Reason.PARTITIONS_CHANGED)
 

@@ -17,7 +17,7 @@ from infra.postgres.statements import load
 
 SQL = load("relay")
 
-LEASE_SECONDS = 8.0
+LEASE_SECONDS = 12.0
 """Unheard for so long, a holder has lost it."""
 
 
