@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, NewTopic
-from kafka.errors import TopicAlreadyExistsError
+from kafka.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionError
 
 from infra.kafka.brokers import ANSWER_MILLISECONDS, Brokers
 
-COPIES_MAX = 3
+COPIES = "default.replication.factor"
 FOR_EVER: Mapping[str, str] = {"retention.ms": "-1", "retention.bytes": "-1"}
 """Of a topic whose messages are an account that new consumers read from its beginning."""
 
@@ -42,18 +42,27 @@ def ensure_topic(
     partitions: int | None = None,
     configs: Mapping[str, str] = {},
 ) -> int:
-    """Make the topic unless it exists: on each of up to three brokers, and taken as written when
-    all but one of them have it. An existing topic stays as it is. Gives how many bytes one batch of
-    messages may have there. Raises KafkaError."""
+    """Make the topic unless it exists: with as many copies as the brokers make by default, and taken
+    as written when all but one of them have it. A cluster that is not whole yet refuses that rather
+    than making fewer. An existing topic stays as it is. Gives how many bytes one batch of messages
+    may have there. Raises KafkaError."""
     admin = KafkaAdminClient(**brokers.options(), bootstrap_timeout_ms=ANSWER_MILLISECONDS)
     try:
-        copies = min(COPIES_MAX, len(admin.describe_cluster()["brokers"]))
+        broker = str(admin.describe_cluster()["brokers"][0]["broker_id"])
+        copies = int(_setting(admin, ConfigResourceType.BROKER, broker, COPIES))
         wanted = {"min.insync.replicas": str(max(1, copies - 1)), **configs}
         topic = NewTopic(name, partitions or brokers.partitions, copies, topic_configs=wanted)
         with suppress(TopicAlreadyExistsError):
             admin.create_topics([topic])
-        asked = ConfigResource(ConfigResourceType.TOPIC, name, configs={"max.message.bytes": None})
-        found = admin.describe_configs([asked], config_filter="all")
-        return int(found["topic"][name]["max.message.bytes"]["value"])
+        return int(_setting(admin, ConfigResourceType.TOPIC, name, "max.message.bytes"))
     finally:
         admin.close()
+
+
+def _setting(admin: KafkaAdminClient, kind: ConfigResourceType, name: str, key: str) -> str:
+    asked = ConfigResource(kind, name, configs={key: None})
+    found = admin.describe_configs([asked], config_filter="all")[kind.name.lower()][name]
+    if key not in found:
+        # The broker that was asked has not heard of a topic that another has just made.
+        raise UnknownTopicOrPartitionError(name)
+    return str(found[key]["value"])
