@@ -42,7 +42,7 @@ def ensure_topic(
     partitions: int | None = None,
     configs: Mapping[str, str] = {},
 ) -> int:
-    """Make the topic unless it exists: with as many copies as the brokers make by default, and taken
+    """Make the topic unless it exists: in as many copies as brokers make by default, and taken
     as written when all but one of them have it. A cluster that is not whole yet refuses that rather
     than making fewer. An existing topic stays as it is. Gives how many bytes one batch of messages
     may have there. Raises KafkaError."""
