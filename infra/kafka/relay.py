@@ -14,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import psycopg
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, UnknownTopicOrPartitionError
 
 from infra.kafka.agreement import Halted, Reason, resumed
 from infra.kafka.brokers import Brokers
@@ -74,6 +74,7 @@ class StudyRelay:
         self._stop = stop
         self._woken = threading.Event()
         self._halted: str | None = None
+        self._failures = 0
 
     def wake(self) -> None:
         """There may be something to do."""
@@ -81,38 +82,35 @@ class StudyRelay:
 
     def run(self) -> None:
         """Relay until told to stop. It never ends by itself."""
-        failures = 0
         while not self._stop.is_set():
             pause = POLL_SECONDS
             try:
-                if self._turn():
-                    failures = 0
+                self._turn()
             except Halted as halted:
                 pause = HALTED_SECONDS
                 self._halt(halted)
             except TROUBLES as trouble:
-                pause = RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)]
-                failures += 1
+                pause = RETRY_SECONDS[min(self._failures, len(RETRY_SECONDS) - 1)]
+                self._failures += 1
                 self._tell("relay-interrupted", kind=type(trouble).__name__)
             except Exception as error:  # noqa: BLE001  one study must not hold up the others
                 pause = HALTED_SECONDS
                 self._tell("relay-failed", kind=type(error).__name__)
             self._stop.wait(pause)
 
-    def _turn(self) -> bool:
-        """Relay under the lease until told to stop; False when another relay holds it."""
+    def _turn(self) -> None:
+        """Relay under the lease until told to stop; nothing when another relay holds it."""
         if not is_topic(events_topic(self._study)):
             raise Halted(Reason.TOPIC_NAME)
         name, seconds = _lease_name(self._study), self._ports.lease_seconds
         lease = Lease.taken(self._ports.conninfo, name, seconds)
         if lease is None:
-            return False
+            return
         with lease:
             cursor = self._ports.cursors.begin(self._study, self._ports.brokers.partitions)
             after = self._agreed(cursor, lease)
             self._resume(cursor, after)
             Tenure(self._ports, cursor, after, lease, self._woken).relay(self._stop)
-        return True
 
     def _agreed(self, cursor: RelayCursor, lease: Lease) -> int:
         """Where to go on, when topic and ledger tell the same story. Halted, and TROUBLES."""
@@ -124,6 +122,8 @@ class StudyRelay:
             raise Halted(Reason.TOPIC_LIMIT)
         found = tails(ports.brokers, topic)
         lease.keep()
+        if not found:  # made just now, and not known to every broker yet
+            raise UnknownTopicOrPartitionError
         if not len(found) == cursor.partitions == ports.brokers.partitions:
             raise Halted(Reason.PARTITIONS_CHANGED)
 
@@ -136,7 +136,7 @@ class StudyRelay:
     def _resume(self, cursor: RelayCursor, after: int) -> None:
         if cursor.halted is not None:
             self._ports.cursors.halt(self._study, None)
-        self._halted = None
+        self._halted, self._failures = None, 0
         if after < cursor.position:
             self._tell("topic-behind", position=after, cursor=cursor.position)
         self._tell("relay-resumed", position=after)
