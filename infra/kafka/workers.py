@@ -34,6 +34,8 @@ from infra.projection.tables import Overtaken, ViewTables
 GROUP = "cairn.projector"
 SESSION_SECONDS = 6.0
 """After so long a worker that died is missed, and its partitions go to the others."""
+POLL_INTERVAL_SECONDS = 60.0
+"""A worker that does not come back for messages for so long hangs, and is put out of the group."""
 POLL_SECONDS = 0.05
 POLL_SECONDS_BUSY = 0.01
 """While events come: how soon a partition that none of them is in is known to have them all."""
@@ -129,6 +131,7 @@ class _Member:
             auto_offset_reset="earliest",
             session_timeout_ms=int(ports.session_seconds * 1_000),
             heartbeat_interval_ms=int(ports.session_seconds * 1_000 / 4),
+            max_poll_interval_ms=int(POLL_INTERVAL_SECONDS * 1_000),
             max_poll_records=BATCH_EVENTS,
             max_partition_fetch_bytes=FETCH_BYTES_MAX,
             metadata_max_age_ms=int(METADATA_SECONDS * 1_000),
@@ -190,9 +193,14 @@ class _Member:
                 shares = [one for one in self._shares.values() if one.study == study]
                 # Another worker may have divided, and a projector joined, what stood here before.
                 self._close(one for one in shares if divided or one.is_nowhere)
+        # Who joins without knowing the topics' partitions may lead the group, and give out none.
+        topics = {name: of for name, of in topics.items() if self._is_there(name)}
         if topics != self._topics:
             self._consumer.subscribe(list(topics), listener=self._changes)
             self._topics = topics
+
+    def _is_there(self, topic: str) -> bool:
+        return topic in self._topics or bool(self._consumer.partitions_for_topic(topic))
 
     def _divide(self, study: str, relayed: RelayCursor) -> bool:
         """Divide views that are not, once the relay keeps up: it has all that was there when it

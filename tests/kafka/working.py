@@ -55,7 +55,12 @@ def worker_ports(
 def working(ports: Ports) -> Iterator[Told]:
     """A worker at work while the block lasts; what it told."""
     told: Told = []
-    worker = Worker(replace(ports, notice=lambda name, **more: told.append((name, more))))
+    worker = Worker(
+        replace(
+            ports,
+            notice=lambda name, **more: (print("TOLD", name, more), told.append((name, more)))[1],
+        )
+    )
     stop = threading.Event()
     thread = threading.Thread(target=worker.run, args=(stop,))
     thread.start()
@@ -70,9 +75,9 @@ def working(ports: Ports) -> Iterator[Told]:
 
 def settled(study: Watched, seconds: float = SETTLE_SECONDS_MAX) -> bool:
     """Wait until all views reflect all events, by partitions; whether they do in time."""
+    until(lambda: bool(study.tables.partition_cursors(study.name)), "divided", seconds)
     names = [view.name for view in study.views]
-    found = study.tables.wait(study.name, names, study.ledger.head(study.name), seconds)
-    return found and bool(study.tables.partition_cursors(study.name))
+    return study.tables.wait(study.name, names, study.ledger.head(study.name), seconds)
 
 
 def until(holds: Callable[[], bool], what: str, seconds: float = SETTLE_SECONDS_MAX) -> float:
