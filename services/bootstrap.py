@@ -38,7 +38,7 @@ from projections.catalogue import VIEWS
 from services import logs
 from services.auth import Tokens, open_tokens
 from services.concluding import Concluding
-from services.door import cloudevents
+from services.door import cloudevents, relayed
 from services.feeds import CalendarFeeds
 from services.publishing import Publishing
 from services.receipts import Receipts, open_receipts
@@ -49,6 +49,7 @@ from services.views import Views
 
 if TYPE_CHECKING:
     from infra.kafka.relay import Ports
+    from infra.kafka.workers import Ports as WorkerPorts
     from services.inbound.process import Ports as InboundPorts
 
 POOL_CONNECTIONS = 12
@@ -306,6 +307,24 @@ def relay_ports(cairn: Cairn) -> "Ports":
         conninfo=conninfo_of_pool(cairn.pool),
         brokers=brokers_of(cairn.settings),
         encode=cloudevents.written,
+        notice=logs.warned,
+    )
+
+
+def worker_ports(cairn: Cairn) -> "WorkerPorts":
+    """What a worker of the consumer group works with. NotConfigured without brokers."""
+    from infra.kafka.workers import Ports as WorkerPorts
+
+    brokers = cairn.settings.brokers()
+    if brokers is None:
+        raise NotConfigured("There are no brokers: set CAIRN_KAFKA_BOOTSTRAP.")
+    return WorkerPorts(
+        brokers=brokers,
+        ledger=cairn.ledger,
+        relayed=cairn.relayed,
+        folds=cairn.projector.folds,
+        tables=cairn.tables,
+        restore=relayed.restored,
         notice=logs.warned,
     )
 

@@ -1,4 +1,4 @@
-"""Background loops beside the server: the projector, and the clock worker.
+"""Background loops beside the server: the projector, the worker by Kafka, and the clock worker.
 
 They never end by themselves: when the store is away, or a defect shows, they say so and try again
 later. What they do is safe to break off at any moment and to do twice.
@@ -13,7 +13,7 @@ import psycopg
 
 from infra.ledger.types import StoreAway
 from services import logs
-from services.bootstrap import Cairn
+from services.bootstrap import Cairn, worker_ports
 
 BACKOFF_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
 STOP_SECONDS_MAX = 20.0
@@ -64,18 +64,30 @@ class Loop:
 
 
 class Workers:
-    """The projector and the clock worker of one process; they start and end together."""
+    """The projector and the clock worker of one process; they start and end together.
 
-    def __init__(self, cairn: Cairn) -> None:
+    With `by_kafka` the process shares the views with others, as a member of a consumer group. Its
+    projector then stands by: it follows the ledger when Kafka brings nothing any more.
+    """
+
+    def __init__(self, cairn: Cairn, *, by_kafka: bool = False) -> None:
         self._cairn = cairn
         self._over = threading.Event()
-        self._projector = Loop("projector", self._project)
         concluding = cairn.concluding
-        self._clock = Loop("clock", concluding.step, lambda: concluding.pause(CLOCK_SECONDS))
+        self._loops = [
+            Loop("projector", self._project),
+            Loop("clock", concluding.step, lambda: concluding.pause(CLOCK_SECONDS)),
+        ]
+        if by_kafka:
+            ports = worker_ports(cairn)
+            from infra.kafka.workers import Worker
+
+            self._worker = Worker(ports)
+            self._loops.append(Loop("kafka-worker", self._take_in))
 
     def __enter__(self) -> Self:
-        self._projector.start()
-        self._clock.start()
+        for loop in self._loops:
+            loop.start()
         return self
 
     def __exit__(
@@ -84,11 +96,11 @@ class Workers:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._projector.halt()
-        self._clock.halt()
+        for loop in self._loops:
+            loop.halt()
         self._cairn.projector.stop(self._over)
-        self._projector.join()
-        self._clock.join()
+        for loop in self._loops:
+            loop.join()
 
     def wait(self) -> None:
         """Stay until a signal ends the process."""
@@ -97,4 +109,9 @@ class Workers:
     def _project(self) -> bool:
         """Follow the ledger until told to stop."""
         self._cairn.projector.run(self._over)
+        return False
+
+    def _take_in(self) -> bool:
+        """Take in what the group gives until told to stop."""
+        self._worker.run(self._over)
         return False

@@ -5,6 +5,7 @@ import contextlib
 import ipaddress
 import os
 from collections.abc import Callable, Iterator
+from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from socket import socket
@@ -29,6 +30,13 @@ TOKEN_FILE = "token"  # noqa: S105 - the name of a file
 SOURCE = "urn:cairn"
 
 PortOption = Annotated[int, typer.Option("--port", min=1, max=65_535, help="The port of the API.")]
+
+
+class Origin(StrEnum):
+    """Where a worker's events come from."""
+
+    LEDGER = "ledger"
+    KAFKA = "kafka"
 
 
 def up(port: PortOption = PORT, data: DataOption = None, json: JsonOption = False) -> None:
@@ -79,11 +87,26 @@ def api(
         _serve(cairn, listening, partial(_announce, cairn, host, port, json=False))
 
 
-def worker(data: DataOption = None) -> None:
+def worker(
+    origin: Annotated[
+        Origin,
+        typer.Option(
+            "--from",
+            help="Where events come from: the ledger, or Kafka, which shares the participants"
+            " among all workers that say so.",
+        ),
+    ] = Origin.LEDGER,
+    data: DataOption = None,
+) -> None:
     """Keep the views up to date and conclude what only time brings, until it is told to end."""
     settings = settings_of(data)
     logs.configure()
-    with _ended_in_order(), opened(settings) as cairn, Workers(cairn) as workers:
+    by_kafka = origin is Origin.KAFKA
+    with (
+        _ended_in_order(),
+        opened(settings) as cairn,
+        Workers(cairn, by_kafka=by_kafka) as workers,
+    ):
         console.say("The worker runs. Ctrl-C ends it.")
         workers.wait()
 

@@ -58,7 +58,7 @@ def working(ports: Ports) -> Iterator[Told]:
     worker = Worker(
         replace(
             ports,
-            notice=lambda name, **more: (print("TOLD", name, more), told.append((name, more)))[1],
+            notice=lambda name, **more: told.append((name, more)),
         )
     )
     stop = threading.Event()
