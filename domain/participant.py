@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
 
 from domain import catalogue
 from domain.journey import (
@@ -28,6 +29,7 @@ from domain.journey.screening import Screening
 from domain.journey.treatment import Treatment
 from domain.journey.visits import Visits
 from domain.kernel import STORED, Conclusion, Event, Key, Noted, Recorded
+from domain.upcasting import CORRECTED_IN, brought
 
 T = TypeVar("T")
 
@@ -106,6 +108,34 @@ class Participant:
         if self.closure.discontinued:
             return self.closure.discontinued[0]
         return self.closure.standing_loss
+
+    def site_at(self, moment: datetime, zone: ZoneInfo) -> str | None:
+        """Where the participant was cared for at a moment; dates are the zone's civil days."""
+        for moved in reversed(self.oversight.transferred):
+            if moved.when.earliest(zone) <= moment:
+                return moved.body.site
+        referred = self.referral.referred
+        known = [one for one in referred if one.when.earliest(zone) <= moment] or referred[:1]
+        return known[-1].body.site if known else None
+
+    def over(self, zone: ZoneInfo) -> datetime | None:
+        """The last moment of the journey, by the first of what ended it; None while it goes on."""
+        closure, dosed = self.closure, bool(self.treatment.dosed)
+        left = {"visits"} if dosed else {"visits", "treatment"}
+        ends = [
+            one.when.last_moment(zone)
+            for one in (
+                *closure.completed[:1],
+                *closure.discontinued[:1],
+                closure.standing_loss,
+                self.consent.withdrawal(left, zone),
+                None if dosed else self.screening.failure,
+                None if self.referral.open or self.consent.given else self.referral.closed[-1],
+            )
+            if one is not None
+        ]
+        ends += [died.body.on.last_moment(zone) for died in closure.died[:1]]
+        return min(ends, default=None)
 
     def once(self, key: object, compute: Callable[[], T]) -> T:
         """A value derived from this state alone, computed at most once for it."""
@@ -247,7 +277,9 @@ def as_corrected(target: Recorded, correction: Corrected, by: int) -> Recorded:
     body = target.body
     if correction.data is not None:
         cls = catalogue.PARTICIPANT[target.type]
-        body = cls.model_validate(correction.data, context=STORED)
+        name, today = f"participant.{target.type}", cls.schema_version
+        data = brought(name, CORRECTED_IN, today, correction.data)
+        body = cls.model_validate(data, context=STORED)
     occurred_at = correction.occurred_at or target.occurred_at
     return replace(target, body=body, occurred_at=occurred_at, corrected_by=by)
 

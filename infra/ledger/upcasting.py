@@ -1,21 +1,11 @@
-"""Older schema versions of events, brought to today's when they are read; the ledger keeps them.
+"""Topics of events, and stored envelopes in the schema version that their classes have today."""
 
-Each step takes the data of one version and gives that of the next. What was written stays as it was
-hashed: a step is never taken on the stored bytes.
-"""
-
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 import orjson
 
 from domain.kernel import Event
-
-Step = Callable[[dict[str, Any]], dict[str, Any]]
-
-STEPS: Mapping[str, Step] = {}
-"""By the topic that is left: `participant.consented.v1` leads to version 2. No event type has been
-changed yet."""
+from domain.upcasting import Step, brought
 
 
 def topic(family: str, event: Event) -> str:
@@ -24,7 +14,10 @@ def topic(family: str, event: Event) -> str:
 
 
 def current(
-    topic: str, body: bytes, types: Mapping[str, type[Event]], steps: Mapping[str, Step] = STEPS
+    topic: str,
+    body: bytes,
+    types: Mapping[str, type[Event]],
+    steps: Mapping[str, Step] | None = None,
 ) -> tuple[str, bytes]:
     """The event's type, and its envelope in the schema version that its class has today.
 
@@ -32,11 +25,9 @@ def current(
     """
     named, _, written = topic.rpartition(".v")
     name = named.rpartition(".")[2]
-    version = int(written)
-    if types[name].schema_version == version:
+    today = types[name].schema_version
+    if today == int(written):
         return name, body
     envelope = orjson.loads(body)
-    while version < types[name].schema_version:
-        envelope["data"] = steps[f"{named}.v{version}"](envelope["data"])
-        version += 1
+    envelope["data"] = brought(named, int(written), today, envelope["data"], steps)
     return name, orjson.dumps(envelope)

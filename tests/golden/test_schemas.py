@@ -11,7 +11,7 @@ import pytest
 
 from domain import catalogue
 from domain.journey.consent import Consented
-from infra.ledger.upcasting import STEPS
+from domain.upcasting import STEPS
 from tests.golden import schemas
 
 LANDED = schemas.landed()
@@ -19,7 +19,7 @@ TODAY = schemas.todays()
 
 WHAT_TO_DO = (
     "{topic} has landed and accepts something else now. Give the class the next schema_version,"
-    " a step from this version in infra/ledger/upcasting.py, a golden line in events.ndjson,"
+    " a step from this version in domain/upcasting.py, a golden line in events.ndjson,"
     " and add its schema with `python -m tests.golden.schemas`; leave this one as it is."
 )
 WHAT_IS_NEW = "{topic} is new: add it with `python -m tests.golden.schemas`, and a golden line."
