@@ -72,7 +72,11 @@ class Outlet:
         except KafkaError:
             # The library gives up closing when brokers are away, and leaves its thread behind,
             # which would go on trying for ever.
-            self._producer._sender.force_close()  # noqa: SLF001
+            sender = self._producer._sender  # noqa: SLF001
+            sender.force_close()
+            sender.join(CLOSE_SECONDS)
+            with contextlib.suppress(KafkaError):
+                self._producer.close(0)
 
 
 def tails(brokers: Brokers, topic: str) -> list[Tail]:

@@ -1,23 +1,28 @@
 """The relay on a real broker: everything the ledger has, in order, for a consumer that counts."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 
 import orjson
 import pytest
 from kafka import KafkaProducer
-from kafka.admin import KafkaAdminClient, NewTopic
+from kafka.admin import ConfigResource, KafkaAdminClient, NewTopic
 
 from infra.kafka.agreement import Reason
+from infra.kafka.messages import Message
+from infra.kafka.outlet import PRODUCER_BATCH_BYTES, Outlet
 from infra.kafka.relay import CannotStartOver, Ports, start_over
 from infra.kafka.topics import events_topic
 from infra.ledger.postgres import PostgresLedger
+from infra.ledger.types import Append
 from infra.postgres.pool import Pool
 from tests.kafka.relayed import (
     PARTITIONS,
     Study,
     consumed,
+    draft,
     halted,
     ports_on,
     relaying,
@@ -93,11 +98,44 @@ def test_a_message_is_a_cloudevent_with_its_attributes_beside_it(
 
 
 def test_large_events_are_sent_among_small_ones(ports: Ports, broker: str, study: str) -> None:
+    """And never so many at once that the producer would make two batches of them."""
     ledger = Study(ports.ledger, study)
     ledger.append(None)
     for number in range(60):
         ledger.append("P1", reason="x" * 63_000)
         ledger.append(f"S{number}", "P1")
+    at_once: list[int] = []
+
+    class Weighed(Outlet):
+        def hand_over(self, messages: Sequence[Message], partitions: int) -> None:
+            super().hand_over(messages, partitions)
+            weights = [0] * partitions
+            for one in messages:
+                for partition in one.goes_to(partitions):
+                    weights[partition] += one.size
+            at_once.append(max(weights))
+
+    with relaying(replace(ports, outlet=Weighed)):
+        until(lambda: sent(ports, ledger), "all was sent")
+    assert seen(consumed(broker, study)) == ledger.told()
+    assert 63_000 < max(at_once) < PRODUCER_BATCH_BYTES
+
+
+def test_nothing_overtakes_what_the_broker_refuses(ports: Ports, broker: str, study: str) -> None:
+    ledger = Study(ports.ledger, study)
+    ledger.append("P1")
+    with relaying(ports):
+        until(lambda: sent(ports, ledger), "it was sent")
+        limit(broker, study, "40000")
+        small, large = draft("P1", 2), draft("P1", 3, "x" * 63_000)
+        drafts = (small, large, *(draft("P1", version) for version in range(4, 40)))
+        ports.ledger.append_now(study, Append(drafts))
+        until(lambda: halted(ports, study) == Reason.TOPIC_LIMIT, "it halts")
+    (told,) = [events for events in ledger.told().values() if events]
+    (before,) = [events for events in seen(consumed(broker, study)).values() if events]
+    assert before == told[: len(before)]
+    assert len(before) < 3, "the large one was refused, so nothing after it may stand there"
+    limit(broker, study, "1048588")
     with relaying(ports):
         until(lambda: sent(ports, ledger), "all was sent")
     assert seen(consumed(broker, study)) == ledger.told()
@@ -254,6 +292,13 @@ def restore(pool: Pool, study: str, position: int) -> None:
 def create(broker: str, study: str, partitions: int, configs: dict[str, str] | None = None) -> None:
     with closing(KafkaAdminClient(bootstrap_servers=broker)) as admin:
         admin.create_topics([NewTopic(events_topic(study), partitions, 1, topic_configs=configs)])
+
+
+def limit(broker: str, study: str, bytes_max: str) -> None:
+    """How large a batch of the topic may be from now on."""
+    wanted = ConfigResource("topic", events_topic(study), configs={"max.message.bytes": bytes_max})
+    with closing(KafkaAdminClient(bootstrap_servers=broker)) as admin:
+        admin.alter_configs([wanted])
 
 
 def delete(broker: str, study: str) -> None:
