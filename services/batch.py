@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
 
+from domain.journey.treatment import DoseAuthorised, Enrolled
 from domain.kernel import Refusal
 from infra.ledger.types import StoreAway, StoreFull
 from services import access, logs
@@ -24,6 +25,8 @@ from services.terms import Answer, Place, Terms
 WINDOW_ITEMS = 512
 TOGETHER_MAX = 32
 """Items of one participant that are tried in one append."""
+RESTS_ON_OTHERS = (Enrolled, DoseAuthorised)
+"""Decisions that are judged on other participants as well: slots taken, days between doses."""
 WAITS = 202
 """The status of an item that is not decided."""
 
@@ -123,11 +126,11 @@ class Batch:
             sure.set_result(failed(item.index, item.problem))
             return
         participant = item.posted.participant
-        if participant is None:
-            # What the study does (a site opens, a hold is placed) stands between what comes before
-            # and after it in the batch.
+        if participant is None or isinstance(item.posted.body, RESTS_ON_OTHERS):
+            # What the study does (a site opens, a hold is placed), and what rests on how others
+            # stand, stands between what comes before and after it in the batch.
             await asyncio.gather(*self._workers)
-            sure.set_result(await self._alone(None, item))
+            sure.set_result(await self._alone(participant, item))
             return
         waiting = self._waiting.get(participant)
         if waiting is None:

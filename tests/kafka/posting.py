@@ -17,12 +17,13 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient, NewTopic
 
 from domain.kernel import Actor
+from infra.kafka.inbound import Message
 from infra.kafka.topics import inbound_topic, results_topic
 from services.bootstrap import Cairn, Settings, open_cairn
 from services.publishing import draft
 from services.terms import Terms
 
-ANSWER_SECONDS_MAX = 20.0
+ANSWER_SECONDS_MAX = 120.0
 PARTITIONS = 2
 TERMS = Terms(Actor(id="t", role="administrator"), "urn:t")
 
@@ -81,6 +82,17 @@ def as_json(document: Mapping[str, Any]) -> Sent:
     """A message as most senders write it: keyed by participant."""
     key = str(document.get("participant", "study")).encode()
     return key, json.dumps(document).encode(), ()
+
+
+def as_message(
+    study: str,
+    offset: int,
+    key: bytes | None,
+    value: bytes | None,
+    headers: Sequence[tuple[str, bytes | None]] = (),
+) -> Message:
+    """The message as the inbound process reads it."""
+    return Message(inbound_topic(study), 0, offset, key, value, tuple(headers))
 
 
 def send(broker: str, topic: str, messages: Sequence[Sent], **where: Any) -> list[Place]:
