@@ -13,7 +13,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from domain.in_force import InForce, in_force
+from domain.in_force import InForce, governing, in_force
 from domain.journey.closure import Discontinued
 from domain.journey.screening import ScreeningStarted
 from domain.journey.treatment import Dosed
@@ -301,7 +301,7 @@ class _Planning:
         held: Noted[VisitCompleted],
         before: PlannedVisit | None,
     ) -> PlannedVisit:
-        protocol = self.trial.protocol_of(self.participant, held.when.latest(self.zone))
+        protocol = governing(self.trial, self.participant, held.when)
         then = protocol.visits_by_code.get(visit.code, visit)
         dates = dates_of(then, anchor, before)
         first, last = held.when.civil(self.zone)
@@ -362,7 +362,7 @@ class _Planning:
 
     def _beyond(self, code: str, number: int, held: Noted[VisitCompleted]) -> PlannedVisit:
         """A visit that the protocol in force does not plan."""
-        protocol = self.trial.protocol_of(self.participant, held.when.latest(self.zone))
+        protocol = governing(self.trial, self.participant, held.when)
         plan = protocol.visits_by_code.get(code)
         first, last = held.when.civil(self.zone)
         return PlannedVisit(

@@ -71,6 +71,11 @@ class When:
         following = self.last + timedelta(days=1)
         return datetime.combine(following, datetime.min.time(), tzinfo=zone or UTC)
 
+    def last_moment(self, zone: ZoneInfo | None = None) -> datetime:
+        """The last moment at which it may be; of a date, the last one of its last day."""
+        over = self.latest(zone)
+        return over if self.instant is not None else over - timedelta(microseconds=1)
+
     def before(self, other: "When", zone: ZoneInfo | None = None) -> bool:
         """Whether it certainly lies before another; dates are the zone's civil days."""
         ends, begins = self.latest(zone), other.earliest(zone)
@@ -259,7 +264,8 @@ class Duration:
 
     def before(self, day: date) -> date:
         """The civil date this long before a day: months first (clamped), then whole days."""
-        return months_before(day, self.months) - timedelta(days=self.rest.days)
+        start = months_before(day, self.months) if self.months else day
+        return start - timedelta(days=self.rest.days)
 
     def after(self, day: date) -> date:
         """The civil date this long after a day: months first (clamped), then whole days."""

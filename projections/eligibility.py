@@ -56,7 +56,7 @@ def rows(trial: Trial, participant: Participant) -> Iterator[Row]:
         item={
             "participant": participant.id,
             "site": participant.site,
-            "protocol": trial.version_for(participant),
+            "protocol": verdict.protocol,
             "verdict": verdict.verdict,
             "confirmed": _confirmed(trial, participant),
         },

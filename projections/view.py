@@ -18,6 +18,7 @@ from domain.trial.events import (
     HoldPlaced,
     HoldReleased,
     ProtocolActivated,
+    ProtocolApproved,
     ProtocolPublished,
     SiteOpened,
     SlotFreed,
@@ -123,7 +124,7 @@ def rests_on(event: Event) -> bool:
     match event:
         case SiteOpened() | ProtocolActivated() | ConsentFormApproved():
             return True
-        case StudyRegistered() | ProtocolPublished():
+        case StudyRegistered() | ProtocolPublished() | ProtocolApproved():
             # A version reaches participants when it is activated at their site; the first one is
             # there before any of them.
             return False

@@ -17,6 +17,7 @@ from domain.eligibility.compiling import Prepared, Ready, ready
 from domain.eligibility.facts import Facts
 from domain.eligibility.logic import Applied, Needs, merged
 from domain.eligibility.reads import Key, Read, read_of
+from domain.in_force import judging
 from domain.kernel import PROVISIONAL
 
 if TYPE_CHECKING:
@@ -158,14 +159,14 @@ def moved(
     `place` gives the log's position for a provisional one, and any other as it is. Both states
     are of the same events; without this the criteria that read the new ones are decided again.
     """
-    protocol, zone = trial.protocol_of(recorded), trial.zone(recorded.site)
+    protocol, zone = judging(trial, recorded), trial.zone(recorded.site)
     last = recorded.derived("verdict", (protocol, zone), Last)
     last.moved(read_of(protocol, zone, judged), read_of(protocol, zone, recorded), place)
 
 
 def evaluate(trial: "Trial", participant: "Participant") -> Verdict:
-    """Every criterion of the protocol in force; kept while nothing that it reads has changed."""
-    protocol, zone = trial.protocol_of(participant), trial.zone(participant.site)
+    """Every criterion of the version that judges; kept while nothing that it reads has changed."""
+    protocol, zone = judging(trial, participant), trial.zone(participant.site)
     last = participant.derived("verdict", (protocol, zone), Last)
     return last.verdict(read_of(protocol, zone, participant), participant)
 

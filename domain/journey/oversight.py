@@ -1,12 +1,14 @@
 """Oversight: transfers, deviations, corrections, signatures, notes and erasure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, assert_never
 
 from pydantic import Field
 
+from domain.in_force import in_force
 from domain.journey.referral import FreeText
 from domain.kernel import (
     Code,
@@ -23,7 +25,7 @@ from domain.kernel import (
     WrittenByCairn,
     joined,
 )
-from domain.time import Moment
+from domain.time import CivilDate, Moment, When
 
 if TYPE_CHECKING:
     from domain.participant import Participant
@@ -71,6 +73,27 @@ class DeviationDetected(Conclusion):
     def substance(self) -> tuple[object, ...]:
         """Recorded anew when its weight or its wording changes."""
         return (self.category, self.importance, self.explanation)
+
+
+class ProtocolVersionAssigned(Conclusion):
+    """Another protocol version is in force for the participant: an amendment reached them, or they
+    moved to a site that works under another one."""
+
+    type: Literal["protocol-version-assigned"] = "protocol-version-assigned"
+    protocol: Code
+    previous: Code
+    """The version that was in force before."""
+    since: CivilDate
+    """The civil day at the site from which on it governs what is done."""
+    because: Literal["activated", "consented", "transferred"]
+
+    def key(self) -> Key:
+        """One version is in force at a time."""
+        return ("protocol-version",)
+
+    def substance(self) -> tuple[object, ...]:
+        """Recorded anew when the version or its first day changes."""
+        return (self.protocol, self.previous, self.since.text)
 
 
 class DeviationRecorded(Fact):
@@ -146,6 +169,7 @@ class IdentityErased(Decision):
 
 OversightEvent = (
     Transferred
+    | ProtocolVersionAssigned
     | DeviationDetected
     | DeviationRecorded
     | DeviationAssessed
@@ -191,7 +215,7 @@ def check(trial: "Trial", participant: "Participant", proposed: Proposed) -> Non
             _has_version(participant, body.up_to_version)
         case IdentityErased():
             _not_erased(participant)
-        case DeviationDetected():
+        case DeviationDetected() | ProtocolVersionAssigned():
             raise Refused("signer", "a conclusion is drawn by Cairn only")
         case _:
             assert_never(body)
@@ -275,7 +299,7 @@ def evolve(oversight: Oversight, recorded: Recorded) -> Oversight:
             return replace(oversight, notes=joined(oversight.notes, body, recorded))
         case IdentityErased():
             return replace(oversight, erased=joined(oversight.erased, body, recorded))
-        case Corrected() | Retracted() | DeviationDetected():
+        case Corrected() | Retracted() | DeviationDetected() | ProtocolVersionAssigned():
             return oversight
         case _:
             assert_never(body)
@@ -284,6 +308,28 @@ def evolve(oversight: Oversight, recorded: Recorded) -> Oversight:
 # --- conclude: what follows -----------------------------------------------------------------------
 
 
-def conclude(_trial: "Trial", _participant: "Participant", _now: datetime) -> Iterator[Conclusion]:
-    """Deviations are concluded by the chapter whose facts break the rule."""
-    return iter(())
+def conclude(trial: "Trial", participant: "Participant", _now: datetime) -> Iterator[Conclusion]:
+    """The version that an amendment or a transfer brought; deviations are concluded by the chapter
+    whose facts break the rule."""
+    versions = in_force(trial, participant)
+    if len(versions) < 2:
+        return
+    before, now = versions[-2:]
+    if now.since is None or now.by is None:
+        return
+    yield ProtocolVersionAssigned(
+        protocol=now.protocol.version,
+        previous=before.protocol.version,
+        since=When.on(now.since),
+        because=_BECAUSE[now.by.body.type],
+        evidence=now.by.cited,
+    )
+
+
+_BECAUSE: Mapping[str, Literal["activated", "consented", "transferred"]] = MappingProxyType(
+    {
+        "protocol-activated": "activated",
+        "consented": "consented",
+        "transferred": "transferred",
+    }
+)

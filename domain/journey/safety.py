@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, assert_never
 
+from domain.in_force import InForce, governing, in_force
 from domain.journey.oversight import DeviationDetected
 from domain.kernel import Conclusion, Noted, Proposed, Recorded, Refused, joined
 from domain.safety.adverse_event import Exposure, Life, lives
@@ -103,25 +104,36 @@ def runs_of(trial: "Trial", participant: "Participant") -> tuple[Run, ...]:
     safety = participant.safety
     if not safety.reported:
         return ()
-    protocol = trial.protocol_of(participant)
+    versions = in_force(trial, participant)
     dosed = participant.treatment.dosed
+    site = trial.zone(participant.site)
 
     def compute() -> tuple[Run, ...]:
-        place = Place(
-            site=trial.zone(participant.site),
-            sponsor=zone_named(protocol.settings.sponsor_timezone),
-            exposure=exposure_of(trial, participant),
-        )
-        return tuple(
-            run
-            for life in lives_of(trial, participant).values()
-            for run in runs(life, protocol.clocks, safety.submitted, place)
-        )
+        found = []
+        for version, until in zip(versions, [*versions[1:], None], strict=True):
+            place = Place(
+                site=site,
+                sponsor=zone_named(version.protocol.settings.sponsor_timezone),
+                exposure=exposure_of(trial, participant),
+            )
+            found += [
+                run
+                for life in lives_of(trial, participant).values()
+                for run in runs(life, version.protocol.clocks, safety.submitted, place)
+                if _began_under(run, version, until)
+            ]
+        return tuple(found)
 
-    site = trial.zone(participant.site)
-    found = participant.derived("runs", (safety, dosed, protocol, site), compute)
+    found = participant.derived("runs", (safety, dosed, versions, site), compute)
     told_at = participant.told_at
     return found if told_at is None else tuple(run for run in found if run.started_at <= told_at)
+
+
+def _began_under(run: Run, version: InForce, following: InForce | None) -> bool:
+    """A duty is that of the version in force when it began; it keeps its limit."""
+    if version.began is not None and run.started_at < version.began:
+        return False
+    return following is None or following.began is None or run.started_at < following.began
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +147,11 @@ class _Meaning:
 
 
 def _meanings(trial: "Trial", participant: "Participant") -> tuple[_Meaning, ...]:
-    """The events that mean anything there, by their names."""
-    protocol, zone = trial.protocol_of(participant), trial.zone(participant.site)
-    rules, exposure = protocol.toxicity, exposure_of(trial, participant)
-    if rules is None or exposure is None or not participant.safety.reported:
+    """The events that mean anything there, by their names; each by the version in force at its
+    onset."""
+    versions, zone = in_force(trial, participant), trial.zone(participant.site)
+    exposure = exposure_of(trial, participant)
+    if exposure is None or not participant.safety.reported:
         return ()
 
     def compute() -> tuple[_Meaning, ...]:
@@ -150,10 +163,11 @@ def _meanings(trial: "Trial", participant: "Participant") -> tuple[_Meaning, ...
                 serious_class=serious_class(life.event, rules, exposure),
             )
             for _, life in sorted(lives_of(trial, participant).items())
+            if (rules := governing(trial, participant, life.event.onset).toxicity) is not None
         )
         return tuple(one for one in found if one.finding or one.halting or one.serious_class)
 
-    read = (participant.safety, participant.treatment.dosed, protocol, zone)
+    read = (participant.safety, participant.treatment.dosed, versions, zone)
     return participant.derived("meanings", read, compute)
 
 

@@ -11,11 +11,14 @@ from domain.clinical.age import AgeAtScreening
 from domain.clinical.interval import Presence
 from domain.clinical.terms import DrugClass, HistoryCategory, Interpretation, Sex
 from domain.eligibility.dictionary import check_observation, check_statement
+from domain.in_force import governing
 from domain.kernel import (
     Code,
     Conclusion,
     Decision,
+    Event,
     Fact,
+    Impossible,
     Noted,
     Number,
     Proposed,
@@ -28,6 +31,7 @@ from domain.kernel import (
     joined,
 )
 from domain.time import PartialDate
+from domain.trial.protocol import Protocol
 
 if TYPE_CHECKING:
     from domain.participant import Participant
@@ -181,16 +185,33 @@ def check(trial: "Trial", participant: "Participant", proposed: Proposed) -> Non
             return
         case HistoryRecorded():
             return
-        case ObservationRecorded():
-            check_observation(trial.protocol_of(participant), body)
-        case Attested():
-            check_statement(trial.protocol_of(participant), body)
+        case ObservationRecorded() | Attested():
+            _makes_sense(trial, participant, proposed)
         case ScreenFailed():
             _can_fail(participant)
         case RescreeningOpened():
             _can_reopen(trial, participant)
         case _:
             assert_never(body)
+
+
+def _makes_sense(trial: "Trial", participant: "Participant", proposed: Proposed) -> None:
+    """By the words of the version in force now, or else of the one that governed the act: what was
+    found before an amendment may be told after it, in either version's words."""
+    then, now = governing(trial, participant, proposed.occurred_at), trial.protocol_of(participant)
+    try:
+        _checked(now, proposed.body)
+    except Impossible:
+        if then is now:
+            raise
+        _checked(then, proposed.body)
+
+
+def _checked(protocol: Protocol, body: Event) -> None:
+    if isinstance(body, ObservationRecorded):
+        check_observation(protocol, body)
+    elif isinstance(body, Attested):
+        check_statement(protocol, body)
 
 
 def _can_fail(participant: "Participant") -> None:

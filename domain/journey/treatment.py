@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, assert_never
 from pydantic import Field
 
 from domain.eligibility.day0 import recheck
+from domain.eligibility.evaluate import Verdict, verdict_under
+from domain.in_force import governing, in_force
 from domain.journey.consent import reconsent_due
 from domain.journey.eligibility import confirmation_problem, verdict_of
 from domain.journey.oversight import DeviationDetected
@@ -235,7 +237,7 @@ def conclude(trial: "Trial", participant: "Participant", _now: datetime) -> Iter
         return
     read = (
         treatment,
-        trial.protocol_of(participant),
+        in_force(trial, participant),
         verdict_of(trial, participant),
         trial.zone(participant.site),
     )
@@ -245,20 +247,20 @@ def conclude(trial: "Trial", participant: "Participant", _now: datetime) -> Iter
 
 
 def _concluded(trial: "Trial", participant: "Participant") -> Iterator[Conclusion]:
-    treatment, dose = participant.treatment, trial.protocol_of(participant).dose
-    if treatment.dosed and dose.authorisation:
-        yield from _unauthorised(trial, participant)
-    if dose.single:
-        for again in treatment.dosed[1:]:
+    """What each dose departs from: the plan of the version that governed it."""
+    dosed = participant.treatment.dosed
+    for number, given in enumerate(dosed, start=1):
+        dose = governing(trial, participant, given.when).dose
+        if number == 1 and dose.authorisation:
+            yield from _unauthorised(trial, participant)
+        if number > 1 and dose.single:
             yield _deviation(
                 "single-dose",
-                again.recorded.id or again.when.text,
+                given.recorded.id or given.when.text,
                 "a second dose was given; the protocol has one",
-                cited(treatment.dosed[0], again),
+                cited(dosed[0], given),
             )
-    for number, given in enumerate(treatment.dosed, start=1):
-        subject = None if number == 1 else f"dose {number}"
-        yield from _departures(dose, given, subject)
+        yield from _departures(dose, given, None if number == 1 else f"dose {number}")
     yield from _ineligible(trial, participant)
 
 
@@ -289,12 +291,10 @@ def _departures(dose: Dose, given: Noted[Dosed], subject: str | None) -> Iterato
 
 
 def _ineligible(trial: "Trial", participant: "Participant") -> Iterator[Conclusion]:
-    verdict = verdict_of(trial, participant)
-    if verdict.verdict != "ineligible":
-        return
     treatment = participant.treatment
     for act, noted in (("enrolled", treatment.enrolled), ("dosed", treatment.dosed)):
-        if not noted:
+        verdict = _verdict_then(trial, participant, noted[0]) if noted else None
+        if verdict is None or verdict.verdict != "ineligible":
             continue
         # Consent that is taken back later leaves what was done under it as it was.
         later = {one.position for one in participant.consent.withdrawn if one.after(noted[0])}
@@ -309,6 +309,14 @@ def _ineligible(trial: "Trial", participant: "Participant") -> Iterator[Conclusi
                 explanation=f"{act} although criteria are not met: {names}",
                 evidence=tuple(sorted({*evidence, *noted[0].cited})),
             )
+
+
+def _verdict_then(trial: "Trial", participant: "Participant", act: Noted[Any]) -> Verdict:
+    """What is known now, judged by the criteria of the version that governed the act."""
+    then, verdict = governing(trial, participant, act.when), verdict_of(trial, participant)
+    if then.version == verdict.protocol:
+        return verdict
+    return verdict_under(then, participant, trial.zone(participant.site))
 
 
 def _deviation(

@@ -36,6 +36,18 @@ class SiteOpened(Decision):
     """IANA name; the site's civil days are counted in it."""
 
 
+class ProtocolApproved(Decision):
+    """An ethics committee or an authority approved a protocol version for a site."""
+
+    type: Literal["protocol-approved"] = "protocol-approved"
+    site: Code
+    protocol: Code
+    by: Code
+    """Who approved, as the protocol's settings name those whose approval a site needs."""
+    reference: Code | None = None
+    """Under which number the approval is kept."""
+
+
 class ProtocolActivated(Decision):
     """A site may work under a protocol version, after its own approval (ICH E6(R3) 4.3.5)."""
 
@@ -148,6 +160,7 @@ StudyEvent = (
     StudyRegistered
     | ProtocolPublished
     | SiteOpened
+    | ProtocolApproved
     | ProtocolActivated
     | ConsentFormApproved
     | HoldPlaced

@@ -51,6 +51,8 @@ class Settings(Strict):
     meddra_version: str | None = None
     reconsent: bool = False
     """Whether participants consent again before this version applies to them."""
+    approvals: Annotated[tuple[Code, ...], Field(strict=False, max_length=LIST_MAX)] = ()
+    """Whose approval a site needs before this version is activated there."""
     decisions_need_if_match: bool = False
 
 

@@ -13,6 +13,7 @@ from domain.trial.events import (
     HoldPlaced,
     HoldReleased,
     ProtocolActivated,
+    ProtocolApproved,
     ProtocolPublished,
     SiteOpened,
     SlotFreed,
@@ -44,6 +45,7 @@ class Trial:
     protocols: Mapping[str, Protocol] = field(default_factory=dict)
     sites: Mapping[str, Noted[SiteOpened]] = field(default_factory=dict)
     activated: tuple[Noted[ProtocolActivated], ...] = ()
+    approved: tuple[Noted[ProtocolApproved], ...] = ()
     consent_forms: Mapping[str, Noted[ConsentFormApproved]] = field(default_factory=dict)
     """In the order of approval."""
     holds: tuple[Noted[HoldPlaced], ...] = ()
@@ -78,6 +80,7 @@ class Trial:
 
         Without an activation at the site it is the version that registered the study. With `at`,
         the version in force at that moment: what was activated or signed later does not count.
+        Whose journey is over stays under the version of its end.
         """
         if at is not None:
             return self._version(participant, at)
@@ -88,15 +91,22 @@ class Trial:
             participant.consent,
             participant.referral,
             participant.oversight,
+            participant.closure,
+            participant.screening.failed,
+            participant.screening.reopened,
+            participant.treatment.dosed,
         )
         return participant.derived("version", read, lambda: self._version(participant, None))
 
     def _version(self, participant: "Participant", at: datetime | None) -> str:
-        site = participant.site
+        zone = self.zone(participant.site)
+        over = participant.over(zone)
+        if over is not None:
+            at = over if at is None else min(at, over)
+        site = participant.site if at is None else participant.site_at(at, zone)
         active = [n for n in self.activated if n.body.site == site]
         if not active:
             return next(iter(self.protocols))
-        zone = self.zone(site)
         given = participant.consent.given
         if at is not None:
             active = [n for n in active if n.when.earliest(zone) <= at] or active[:1]
@@ -136,8 +146,8 @@ def check(trial: Trial, proposed: Proposed) -> None:
             raise Refused("signer", "a protocol is published as a document, not as an event")
         case SiteOpened():
             _may_open(trial, body)
-        case ProtocolActivated():
-            _may_activate(trial, body)
+        case ProtocolApproved() | ProtocolActivated():
+            _may_begin(trial, proposed, body)
         case ConsentFormApproved():
             known = trial.consent_forms.get(body.form_version)
             if known is not None:
@@ -165,11 +175,46 @@ def _may_open(trial: Trial, body: SiteOpened) -> None:
         raise Refused("order", "the time zone is not an IANA zone") from None
 
 
-def _may_activate(trial: Trial, body: ProtocolActivated) -> None:
+def _may_begin(
+    trial: Trial, proposed: Proposed, body: ProtocolApproved | ProtocolActivated
+) -> None:
     if body.site not in trial.sites:
         raise Refused("order", "the site is not open")
     if body.protocol not in trial.protocols:
         raise Refused("order", "no such protocol version is published")
+    if isinstance(body, ProtocolApproved):
+        _may_approve(trial, body)
+    else:
+        _may_activate(trial, proposed, body)
+
+
+def _may_approve(trial: Trial, body: ProtocolApproved) -> None:
+    for known in trial.approved:
+        if (known.body.site, known.body.protocol, known.body.by) == (
+            body.site,
+            body.protocol,
+            body.by,
+        ):
+            raise Refused("order", "the version is approved by them there already", known.cited)
+
+
+def _may_activate(trial: Trial, proposed: Proposed, body: ProtocolActivated) -> None:
+    """A site works under a version once those have approved it whom the version names."""
+    zone = trial.zone(body.site)
+    for needed in trial.protocols[body.protocol].settings.approvals:
+        given = [
+            known
+            for known in trial.approved
+            if (known.body.site, known.body.protocol, known.body.by)
+            == (body.site, body.protocol, needed)
+        ]
+        if not given:
+            raise Refused("order", f"the site has no approval of the version by {needed}")
+        if not any(
+            known.when.earliest(zone) <= proposed.occurred_at.latest(zone) for known in given
+        ):
+            words = f"the approval of the version by {needed} is later"
+            raise Refused("order", words, given[0].cited)
 
 
 def _may_release(trial: Trial, proposed: Proposed, body: HoldReleased) -> None:
@@ -204,8 +249,8 @@ def evolve(trial: Trial, recorded: Recorded, documents: Mapping[str, Protocol]) 
             )
         case SiteOpened():
             return replace(trial, sites={**trial.sites, body.site: Noted(body, recorded)})
-        case ProtocolActivated():
-            return replace(trial, activated=joined(trial.activated, body, recorded))
+        case ProtocolApproved() | ProtocolActivated():
+            return _with_version(trial, body, recorded)
         case ConsentFormApproved():
             forms = {**trial.consent_forms, body.form_version: Noted(body, recorded)}
             return replace(trial, consent_forms=forms)
@@ -219,6 +264,14 @@ def evolve(trial: Trial, recorded: Recorded, documents: Mapping[str, Protocol]) 
             return _crossed(trial, body, recorded)
         case _:
             assert_never(body)
+
+
+def _with_version(
+    trial: Trial, body: ProtocolApproved | ProtocolActivated, recorded: Recorded
+) -> Trial:
+    if isinstance(body, ProtocolApproved):
+        return replace(trial, approved=joined(trial.approved, body, recorded))
+    return replace(trial, activated=joined(trial.activated, body, recorded))
 
 
 def _with_slot(trial: Trial, body: SlotTaken | SlotFreed, recorded: Recorded) -> Trial:

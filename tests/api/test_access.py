@@ -90,6 +90,7 @@ DECISIONS = {
     "identity-erased": {"privacy-officer"},
     "lost-to-follow-up": {"coordinator", "investigator"},
     "protocol-activated": {"sponsor"},
+    "protocol-approved": {"sponsor"},
     "protocol-published": {"sponsor"},
     "referral-closed": {"coordinator", "investigator"},
     "rescreening-opened": {"investigator"},
