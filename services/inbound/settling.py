@@ -53,7 +53,7 @@ class Settling:
         self._cairn = cairn
         self._caller = caller
         self._study = study
-        self._terms = terms_of(caller, topic)
+        self.terms = terms_of(caller, topic)
         self._patience = patience
         self.room = WaitingRoom()
 
@@ -146,7 +146,7 @@ class Settling:
                 for index, one in enumerate(turn)
                 if index not in results
             ]
-            batch = Batch(self._cairn, self._caller, self._study, self._terms, self._refused, waits)
+            batch = Batch(self._cairn, self._caller, self._study, self.terms, self._refused, waits)
             tried = [result async for result in batch.results(_each(items))]
             away = any(one["status"] in STORE_TROUBLE for one in tried)
             # When the store failed halfway, what was refused may have lacked what failed.

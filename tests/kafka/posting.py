@@ -19,6 +19,7 @@ from kafka.admin import KafkaAdminClient, NewTopic
 from domain.kernel import Actor
 from infra.kafka.inbound import Message
 from infra.kafka.topics import inbound_topic, results_topic
+from services.auth import Caller, Claims
 from services.bootstrap import Cairn, Settings, open_cairn
 from services.publishing import draft
 from services.terms import Terms
@@ -26,6 +27,8 @@ from services.terms import Terms
 ANSWER_SECONDS_MAX = 120.0
 PARTITIONS = 2
 TERMS = Terms(Actor(id="t", role="administrator"), "urn:t")
+
+CALLER = Caller(Claims(role="administrator", id="inbound"))
 
 Answer = dict[str, Any]
 Place = tuple[int, int]

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from infra.kafka.topics import inbound_topic
-from services.auth import Caller, Claims
 from services.bootstrap import Cairn, Settings, open_cairn
 from services.demo.acts import Act
 from services.inbound.message import received
@@ -61,8 +60,7 @@ def publish(cairn: Cairn, study: str) -> None:
 def in_order(cairn: Cairn, study: str, acts: list[Act]) -> str:
     """A study in which everything was recorded one by one, as it was told."""
     publish(cairn, study)
-    caller = Caller(Claims(role="administrator", id="inbound"))
-    terms = Terms(caller.actor, "urn:test")
+    terms = Terms(posting.CALLER.actor, "urn:test")
 
     async def record() -> None:
         for offset, act in enumerate(acts):
