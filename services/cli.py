@@ -15,6 +15,7 @@ from services.commands import (
     serving,
     tokens,
     upkeep,
+    what_if,
 )
 from services.commands.troubles import EXPECTED, sentence
 
@@ -34,6 +35,7 @@ app.command("relay")(relaying.relay)
 app.command("inbound")(inbound.inbound)
 app.command("token")(tokens.token)
 app.command("replay")(replaying.replay_command)
+app.command("what-if")(what_if.what_if)
 app.command("doctor")(upkeep.doctor)
 app.command("rebuild")(upkeep.rebuild)
 app.add_typer(importing.app, name="import", help="Bring in what other systems recorded.")

@@ -99,6 +99,11 @@ def draft(
         document = read_text(body, form)
     except Unreadable as error:
         raise Malformed("document", error.detail) from None
+    return draft_in(document, study=study, version=version)
+
+
+def draft_in(document: object, *, study: str | None = None, version: str | None = None) -> Draft:
+    """The protocol in a document that was read as plain objects, whole. Raises Invalid."""
     if isinstance(document, Mapping) and "usdmVersion" in document:
         found = imported(document, study=study, version=version)
         if isinstance(found, list):

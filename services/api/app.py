@@ -10,7 +10,17 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.api import audit, events, health, openapi, past, schedules, studies, views
+from services.api import (
+    audit,
+    events,
+    health,
+    openapi,
+    past,
+    schedules,
+    studies,
+    views,
+    what_if,
+)
 from services.api.direct import Direct
 from services.api.feed import Feeds
 from services.api.gate import Gate
@@ -45,11 +55,12 @@ def create_app(cairn: Cairn) -> FastAPI:
     )
     app.state.cairn = cairn
     app.state.gate = Gate()
+    app.state.what_ifs = Gate(what_if.AT_ONCE_MAX)
     app.state.folding = past.Folding()
     app.state.measures = Measures()
     cairn.recording.watch(app.state.measures.appended)
     app.state.feeds = Feeds(cairn)
-    for part in (events, studies, views, schedules, audit):
+    for part in (events, studies, views, schedules, audit, what_if):
         app.include_router(part.router, prefix=PREFIX, dependencies=[Depends(past.of_the_present)])
     app.include_router(health.router)
     for kind in OURS:

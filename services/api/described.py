@@ -19,6 +19,7 @@ _SCOPED = (401, 403, 404)
 _STORE = (503,)
 _POSTS = (400, *_SCOPED, 409, 412, 413, 415, 422, 428, 429, 503, 507)
 _READS = (*_SCOPED, 422, *_STORE)
+_WHAT_IFS = (400, *_SCOPED, 413, 415, 422, 429, *_STORE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +146,18 @@ OPERATIONS: Mapping[str, Described] = {
         example={"site": "01"},
     ),
     "delete_calendar": Described({200: {JSON: ref("Calendar")}}, _READS),
+    "post_what_if": Described(
+        answers={200: {JSON: ref("WhatIf"), NDJSON: TEXT}},
+        problems=_WHAT_IFS,
+        takes={JSON: ref("Protocol"), "application/yaml": TEXT},
+    ),
+    "post_participant_what_if": Described(
+        answers={200: {JSON: ref("ParticipantWhatIf")}},
+        problems=(*_WHAT_IFS, 409, 412, 428),
+        takes={JSON: ref("Supposed"), "application/yaml": TEXT},
+        conditions=("If-Match", "Prefer"),
+        example=_EVENT,
+    ),
     "get_log_key": Described({200: {"text/plain": TEXT}}, _READS),
     "get_refusals": Described({200: {JSON: ref("Refusals"), CSV: TEXT}}, _READS),
     "get_live": Described({200: {JSON: ref("Health")}}, open=True),
@@ -184,6 +197,7 @@ TAGS = (
     Tag("Events", "What happened comes in: one event, arrays, batches and streams."),
     Tag("Studies", "Protocol versions, sites and the study itself."),
     Tag("Views", "What coordinators work from."),
+    Tag("What if", "What a draft protocol, or events that are not recorded, would change."),
     Tag("Audit", "Histories and the log as they were recorded, and what was refused."),
     Tag("Health", "Whether the process is well."),
 )

@@ -4,6 +4,7 @@ from domain import catalogue
 from domain.kernel import Event, Kind
 from services.api.schema_words import Schema, list_of, null_or, record, ref
 from services.api.view_schemas import VIEWS
+from services.api.what_if_schemas import WHAT_IFS
 from services.problems import PROBLEMS, URN
 
 _WHEN: Schema = {
@@ -19,7 +20,7 @@ _TEXT: Schema = {"type": "string"}
 
 def components() -> dict[str, Schema]:
     """Every component schema by name."""
-    found = {**_ANSWERS, **VIEWS}
+    found = {**_ANSWERS, **VIEWS, **WHAT_IFS}
     participant: list[str] = []
     study: list[str] = []
     for types, variants in ((catalogue.PARTICIPANT, participant), (catalogue.STUDY, study)):
@@ -173,7 +174,6 @@ _ANSWERS: dict[str, Schema] = {
             "description": "Positions outside the token's site are left out.",
         },
     ),
-    "Replay": record(
     "History": list_of(
         {
             **_RECORDED,
@@ -205,6 +205,7 @@ _ANSWERS: dict[str, Schema] = {
             }
         )
     ),
+    "Replay": record(
         {
             "study": _TEXT,
             "participant": _NAME,
@@ -290,6 +291,7 @@ _ANSWERS: dict[str, Schema] = {
         {"status": _TEXT},
         problems={"type": "array", "items": _TEXT},
         lag={"type": "object"},
+        relay_halted={"type": "object", "additionalProperties": _TEXT},
     ),
 }
 """What is answered, by component name."""

@@ -33,7 +33,7 @@ async def put_protocol(request: Request) -> Response:
     access.may(caller, "publish")
     if not caller.whole_study:
         raise Forbidden
-    body = await _document(request)
+    body = await document_of(request)
     published = await cairn.publishing.publish(
         study,
         str(request.path_params["version"]),
@@ -110,7 +110,8 @@ def get_sites(request: Request) -> Response:
     return json_reply({"position": trial.position, "items": items})
 
 
-async def _document(request: Request) -> bytes:
+async def document_of(request: Request) -> bytes:
+    """The whole body, as large as a protocol document may be. Raises TooLarge, Invalid."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
