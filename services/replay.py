@@ -5,20 +5,22 @@ Only what was recorded up to that version is read, and time is the time of recor
 replays a version at whatever moment gets the same document, to the byte (`canonical`).
 """
 
+from bisect import bisect
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
 import orjson
 
-from domain.kernel import Conclusion, Noted, Recorded
+from domain.kernel import Noted, Recorded
 from domain.participant import Participant, evolve
 from domain.participant import replay as folded
 from domain.planned import PlannedVisit
 from domain.schedule import schedule
 from domain.stage import stage
 from domain.trial.study import Trial
-from infra.ledger.types import Stored
+from infra.ledger.types import STUDY_STREAM, Stored
+from services.replay_why import Document, says, why
 from services.state import HotState, NotFound, recorded
 
 CHAPTERS = (
@@ -32,8 +34,6 @@ CHAPTERS = (
     "closure",
     "oversight",
 )
-
-Document = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,11 @@ def replay(hot: HotState, study: str, participant: str, version: int) -> Replay:
         raise NotFound("participant")
     if not 1 <= version <= len(history):
         raise NotFound("version")
-    return _replayed(hot, study, participant, history, version)
+    events = [recorded(stored) for stored in history]
+    event = events[version - 1]
+    before = folded(participant, events[: version - 1])
+    trial = hot.trial_as_of(study, event.position)
+    return _replayed(trial, before, evolve(before, event), history[version - 1], events)
 
 
 def replay_all(hot: HotState, study: str, participant: str) -> Iterator[Replay]:
@@ -94,26 +98,36 @@ def replay_all(hot: HotState, study: str, participant: str) -> Iterator[Replay]:
     history = hot.history(study, participant)
     if not history:
         raise NotFound("participant")
-    for version in range(1, len(history) + 1):
-        yield _replayed(hot, study, participant, history, version)
+    events = [recorded(stored) for stored in history]
+    changed_at = [stored.position for stored in hot.history(study, STUDY_STREAM)]
+    before, told, trial = Participant(participant), -1, Trial(study)
+    for stored, event in zip(history, events, strict=True):
+        if (count := bisect(changed_at, event.position)) != told:
+            told, trial = count, hot.trial_as_of(study, event.position)
+        after = evolve(before, event)
+        yield _replayed(trial, before, after, stored, events)
+        before = after
 
 
 def _replayed(
-    hot: HotState, study: str, name: str, history: Sequence[Stored], version: int
+    trial: Trial,
+    before: Participant,
+    after: Participant,
+    stored: Stored,
+    events: Sequence[Recorded],
 ) -> Replay:
-    events = [recorded(stored) for stored in history]
-    event = events[version - 1]
-    trial = hot.trial_as_of(study, event.position)
-    earlier = folded(name, events[: version - 1])
-    after = state_of(trial, evolve(earlier, event), event)
-    before = state_of(trial, earlier, event) if earlier.version else None
+    """Both states under the study as it stood when the event was recorded."""
+    event = events[stored.version - 1]
+    state = state_of(trial, after, event)
+    earlier = state_of(trial, before, event) if before.version else None
+    led_to = [one for one in events[stored.version :] if one.cause == stored.position]
     return Replay(
-        study=study,
-        event=_envelope(history[version - 1]),
-        state=after,
-        before=before,
-        changes=tuple(_changes("", before or {}, after)),
-        why=_why(event, events),
+        study=trial.study,
+        event=_envelope(stored),
+        state=state,
+        before=earlier,
+        changes=tuple(_changes("", earlier or {}, state)),
+        why=why(trial, before, after, event, led_to),
     )
 
 
@@ -157,11 +171,7 @@ def _facts(chapter: Any) -> dict[str, list[Document]]:
 
 
 def _fact(noted: Noted[Any]) -> Document:
-    found = {
-        "position": noted.position,
-        "occurred_at": noted.when.text,
-        **noted.body.model_dump(mode="json", exclude={"type"}, exclude_none=True),
-    }
+    found = {"position": noted.position, **says(noted.recorded)}
     by = noted.recorded.corrected_by
     return found if by is None else {**found, "corrected_by": by}
 
@@ -218,60 +228,3 @@ def _named(value: Any) -> Mapping[str, Any] | None:
 
 def _placed(value: Any) -> bool:
     return isinstance(value, dict) and "position" in value
-
-
-# --- why ------------------------------------------------------------------------------------------
-
-
-def _why(event: Recorded, events: Sequence[Recorded]) -> Document:
-    """Who or what is behind the event, and what followed from it."""
-    body = event.body
-    why: Document = {
-        "kind": body.kind.value,
-        "by": {"id": event.actor.id, "role": event.actor.role},
-        "reason": event.reason,
-        "rule": None,
-        "explanation": None,
-        "protocol": event.protocol,
-        "cause": event.cause,
-        "evidence": [],
-        "followed_by": [],
-    }
-    if isinstance(body, Conclusion):
-        at = {one.position: one for one in events}
-        why["rule"] = rule_of(body)
-        why["explanation"] = _explanation(body)
-        why["evidence"] = [
-            _cited(at[position]) if position in at else {"position": position}
-            for position in body.evidence
-        ]
-    else:
-        why["followed_by"] = [_cited(one) for one in events if one.cause == event.position]
-    return why
-
-
-def rule_of(body: Conclusion) -> str:
-    """The rule a conclusion rests on: its own name of it, else what it is about."""
-    for name in ("rule", "criterion", "clock", "because"):
-        found = getattr(body, name, None)
-        if isinstance(found, str):
-            return found
-    return body.type
-
-
-def _explanation(body: Conclusion) -> str | None:
-    if body.cleared:
-        return "what was concluded before no longer holds"
-    found = getattr(body, "explanation", None)
-    return found if isinstance(found, str) else None
-
-
-def _cited(one: Recorded) -> Document:
-    """An event in a line: enough to find it and to know what it is."""
-    cited: Document = {
-        "position": one.position,
-        "version": one.version,
-        "type": one.type,
-        "occurred_at": one.occurred_at.text,
-    }
-    return {**cited, "rule": rule_of(one.body)} if isinstance(one.body, Conclusion) else cited

@@ -18,8 +18,8 @@ from infra.documents import Documents
 from infra.ledger.ledger import Ledger
 from infra.ledger.types import STUDY_STREAM, StoreAway, Stored
 from infra.projection.folds import Folds, recorded
-from services.replay import Document, rule_of
 from services.replay_bytes import Broken, Bytes
+from services.replay_why import Document, rule_of
 from services.state import NotFound
 
 PAGE_EVENTS = 2_000

@@ -116,8 +116,37 @@ def _why(one: Replay) -> Iterator[str]:
         yield f"  led to by    position {why['cause']}"
     for cited in why["evidence"]:
         yield f"  rests on     {_cited(cited)}"
+    for window in why["windows"]:
+        yield f"  window       {_window(window)}"
+    if why["signature"] is not None:
+        yield f"  signed       {_signed(why['signature'])}"
+    if why["corrects"] is not None:
+        yield from _corrected(why["corrects"])
     for cited in why["followed_by"]:
         yield f"  followed by  {_cited(cited)}"
+
+
+def _window(window: dict[str, Any]) -> str:
+    days = f"{window['first'] or 'any day'} to {window['last'] or 'any day'}"
+    on = f" ({window['on']})" if window["on"] is not None else ""
+    return f"{window['anchor']}{on}: {days}"
+
+
+def _signed(signature: dict[str, Any]) -> str:
+    what = signature["binds"]
+    if what == "history":
+        what = f"{signature['meaning']} of versions 1 to {signature['up_to_version']}"
+    there = "which is what is there" if signature["holds"] else "WHICH IS NOT WHAT IS THERE"
+    return f"{what}, bound by {signature['hash']}, {there}"
+
+
+def _corrected(corrects: dict[str, Any]) -> Iterator[str]:
+    yield f"  about        {_cited(corrects)}"
+    yield f"  recorded     {_shown(corrects['recorded'])}"
+    for name in ("said", "says"):
+        reads = corrects[name]
+        shown = "nothing: it does not count" if reads is None else _shown(reads)
+        yield f"  {name:<12} {shown}"
 
 
 def _cited(cited: dict[str, Any]) -> str:

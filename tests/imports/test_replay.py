@@ -20,6 +20,7 @@ from services.replay import Change, Replay, replay, replay_all
 from services.replay_text import story, text
 from services.state import NotFound, recorded
 from tests import specs
+from tests.golden.replayed import remembered
 from tests.imports.conftest import Store
 from tests.imports.test_demo import STUDY, begun
 
@@ -119,6 +120,75 @@ def test_a_correction_shows_what_reads_otherwise_now(versions):
         f"{path}/corrected_by": (None, one.event["position"]),
     }
     assert one.why["reason"] == "The digits were transposed in the source worksheet."
+
+
+def test_a_correction_tells_what_was_said_and_what_it_says_now(versions):
+    why = of_type(versions, "corrected").why["corrects"]
+    assert (why["type"], why["recorded"]["value"]) == ("observation-recorded", "46")
+    assert (why["said"]["value"], why["says"]["value"]) == ("46", "64")
+    assert of_type(versions, "consented").why["corrects"] is None
+
+
+def test_a_retracted_correction_tells_what_counts_again() -> None:
+    hot = remembered()
+    told = [one for one in replay_all(hot, STUDY, "01-900") if one.why["corrects"] is not None]
+    weights = [one.why["corrects"] for one in told if "value" in one.why["corrects"]["recorded"]]
+    reads = [(one["said"]["value"], one["says"]["value"]) for one in weights]
+    # Corrected, the correction taken back, and the taking back taken back.
+    assert reads == [("64", "46"), ("46", "64"), ("64", "46")]
+    assert {one["recorded"]["value"] for one in weights} == {"64"}
+    assert len({one["position"] for one in weights}) == 1
+
+
+def test_a_retraction_tells_that_nothing_counts_any_more() -> None:
+    hot = remembered()
+    one = next(one for one in replay_all(hot, STUDY, "01-081") if one.event["type"] == "retracted")
+    assert one.why["corrects"]["type"] == "dosed"
+    assert one.why["corrects"]["said"] is not None
+    assert one.why["corrects"]["says"] is None
+    assert "nothing: it does not count" in text(one)
+
+
+def test_a_signature_tells_what_it_binds_and_whether_that_is_there() -> None:
+    hot = remembered()
+    signed = of_type(list(replay_all(hot, STUDY, "01-900")), "signed")
+    found = signed.why["signature"]
+    history = hot.history(STUDY, "01-900")
+    assert (found["binds"], found["meaning"], found["up_to_version"]) == ("history", "review", 9)
+    assert (found["hash"], found["holds"]) == (history[8].hash, True)
+    assert "review of versions 1 to 9" in text(signed)
+
+
+def test_a_confirmation_binds_the_verdict_that_was_seen(versions):
+    found = of_type(versions, "eligibility-confirmed").why["signature"]
+    assert (found["binds"], found["holds"]) == ("verdict", True)
+
+
+def test_the_windows_that_were_applied_are_told(versions):
+    criterion = next(
+        one
+        for one in versions
+        if one.event["type"] == "criterion-passed" and one.event["data"]["criterion"] == "I3"
+    )
+    (window,) = criterion.why["windows"]
+    screened = of_type(versions, "screening-started").event["occurred_at"][:10]
+    first = date.fromisoformat(window["first"])
+    assert (window["anchor"], window["on"], window["last"]) == ("screening", screened, None)
+    # I3 asks for a positive result from six months before the screening visit on.
+    assert (first.year * 12 + first.month + 6, first.day) == (
+        date.fromisoformat(screened).year * 12 + date.fromisoformat(screened).month,
+        date.fromisoformat(screened).day,
+    )
+    held = next(
+        one
+        for one in versions
+        if one.event["type"] == "visit-completed" and one.event["data"]["visit"] == "V5"
+    )
+    (window,) = held.why["windows"]
+    dosed = date.fromisoformat(of_type(versions, "dosed").event["occurred_at"][:10])
+    assert date.fromisoformat(window["on"]) == dosed + timedelta(days=14)
+    assert window["first"] < window["on"] < window["last"]
+    assert "  window       V5 (" in text(held)
 
 
 def test_a_conclusion_names_its_rule_its_evidence_and_what_led_to_it(store, versions):
