@@ -85,14 +85,18 @@ def _rows(view: Any, trial: Trial, participant: Participant) -> list[str]:
         item = without_places(dict(row.item))
         if item.get("detected"):
             item.pop("occurred_at", None)
-        shown_once = item.pop(SHOWN_ONCE, None) is not None
-        if item.get("state") == CALLED_OFF:
-            continue
-        if shown_once and row.columns["settled"] == "not-expected":
+        item.pop(SHOWN_ONCE, None)
+        if item.get("state") == CALLED_OFF or _says_nothing(view, row, item):
             continue
         place = "" if view.name == "deviations" else key
         rows.append(repr((place, sorted(without_places(dict(row.columns)).items()), item)))
     return sorted(rows)
+
+
+def _says_nothing(view: Any, row: Any, item: dict[str, Any]) -> bool:
+    """A visit without a date that nobody expects: kept in the list where it once had one."""
+    undated = view.name == "schedule" and item["target"] is None and item["completed_on"] is None
+    return undated and row.columns["settled"] == "not-expected"
 
 
 # --- histories ------------------------------------------------------------------------------------
