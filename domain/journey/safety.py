@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, assert_never
+from zoneinfo import ZoneInfo
 
 from domain.in_force import InForce, governing, in_force
 from domain.journey.oversight import DeviationDetected
@@ -30,6 +31,7 @@ from domain.safety.events import (
 from domain.safety.toxicity import Finding, dose_limiting, halting, serious_class
 from domain.time import When, duration_text
 from domain.trial.events import SlotToxicity
+from domain.trial.protocol import Protocol
 from domain.trial.study import zone_named
 
 if TYPE_CHECKING:
@@ -109,24 +111,25 @@ def runs_of(trial: "Trial", participant: "Participant") -> tuple[Run, ...]:
     site = trial.zone(participant.site)
 
     def compute() -> tuple[Run, ...]:
-        found = []
-        for version, until in zip(versions, [*versions[1:], None], strict=True):
-            place = Place(
-                site=site,
-                sponsor=zone_named(version.protocol.settings.sponsor_timezone),
-                exposure=exposure_of(trial, participant),
-            )
-            found += [
-                run
-                for life in lives_of(trial, participant).values()
-                for run in runs(life, version.protocol.clocks, safety.submitted, place)
-                if _began_under(run, version, until)
-            ]
-        return tuple(found)
+        exposure, lived = exposure_of(trial, participant), lives_of(trial, participant).values()
+        order = {one.clock: at for at, one in enumerate(versions[-1].protocol.clocks)}
+        begun = [
+            (number, order.get(run.clock, len(order)), run)
+            for version, following in zip(versions, [*versions[1:], None], strict=True)
+            for place in [Place(site, _sponsor_zone(version.protocol), exposure)]
+            for number, life in enumerate(lived)
+            for run in runs(life, version.protocol.clocks, safety.submitted, place)
+            if _began_under(run, version, following)
+        ]
+        return tuple(run for _, _, run in sorted(begun, key=lambda one: one[:2]))
 
     found = participant.derived("runs", (safety, dosed, versions, site), compute)
     told_at = participant.told_at
     return found if told_at is None else tuple(run for run in found if run.started_at <= told_at)
+
+
+def _sponsor_zone(protocol: Protocol) -> ZoneInfo:
+    return zone_named(protocol.settings.sponsor_timezone)
 
 
 def _began_under(run: Run, version: InForce, following: InForce | None) -> bool:

@@ -211,7 +211,7 @@ def _may_activate(trial: Trial, proposed: Proposed, body: ProtocolActivated) -> 
         if not given:
             raise Refused("order", f"the site has no approval of the version by {needed}")
         if not any(
-            known.when.earliest(zone) <= proposed.occurred_at.latest(zone) for known in given
+            known.when.earliest(zone) <= proposed.occurred_at.last_moment(zone) for known in given
         ):
             words = f"the approval of the version by {needed} is later"
             raise Refused("order", words, given[0].cited)
