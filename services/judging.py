@@ -6,6 +6,7 @@ from datetime import datetime
 from domain import admit as judge
 from domain.journey.oversight import Corrected, IdentityErased
 from domain.journey.referral import Referred
+from domain.journey.screening import DemographicsRecorded
 from domain.kernel import PROVISIONAL, Decision, Event, Proposed, Refusal
 from domain.participant import Participant
 from domain.time import When
@@ -48,7 +49,7 @@ class Judging:
                 raise NotFound("participant")
             matches(terms, before.version, study, before.id)
             _names_its_version(trial, before, group, terms)
-            wanted = [self._wanted(study, before, posted, terms) for posted in group.posted]
+            wanted = self._all_wanted(study, before, group, terms)
             admitted = _admitted(trial, before, wanted, terms, first)
             for event in admitted.study:
                 trial = studies.evolve(trial, event, {})
@@ -92,7 +93,24 @@ class Judging:
             historical=terms.historical,
         )
 
-    def _wanted(self, study: str, before: Participant, posted: Posted, terms: Terms) -> Proposed:
+    def _all_wanted(
+        self, study: str, before: Participant, group: Group, terms: Terms
+    ) -> list[Proposed]:
+        """The posted events as they will be judged, in their order.
+
+        A birth date that one of them says is at hand for those after it.
+        """
+        wanted: list[Proposed] = []
+        said: When | None = None
+        for posted in group.posted:
+            wanted.append(self._wanted(study, before, posted, terms, said))
+            if isinstance(posted.body, DemographicsRecorded | Corrected):
+                said = wanted[-1].birth
+        return wanted
+
+    def _wanted(
+        self, study: str, before: Participant, posted: Posted, terms: Terms, said: When | None
+    ) -> Proposed:
         """The posted event as it will be judged: protected values sealed, birth date at hand."""
         body = posted.body
         if isinstance(body, IdentityErased) and body.scope != ("all",):
@@ -102,9 +120,10 @@ class Judging:
         says: Event = body
         if isinstance(body, Corrected):
             says, body = corrected(self._keys, study, before, body)
-        birth = birth_of(self._keys, study, before, says)
+        if said is None or isinstance(says, DemographicsRecorded):
+            said = birth_of(self._keys, study, before, says)
         body = sealed(self._keys, study, before.id, body)
-        return self.proposed(posted, terms, before.id, birth, body)
+        return self.proposed(posted, terms, before.id, said, body)
 
 
 def _admitted(
