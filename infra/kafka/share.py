@@ -40,6 +40,8 @@ class Share:
     """While it reads the ledger: up to which position, and the topic's offset from there on."""
     distrusted: bool = False
     """Whether something was missing: read the ledger before any more messages."""
+    waiting: list[Any] = field(default_factory=list, repr=False)
+    """Messages that the relay does not answer for yet."""
 
     @property
     def is_nowhere(self) -> bool:
@@ -49,6 +51,7 @@ class Share:
     def close(self) -> None:
         """Read no more messages; where it stands is read from the database again."""
         self.is_open, self.catching_up = False, None
+        self.waiting.clear()
         self.following.forget()
 
     def front(self) -> Lane | None:
@@ -82,17 +85,23 @@ class Share:
     ) -> Portion | None:
         """What messages, and how far the relay has come, bring; None when that is nothing.
 
-        Raises Gap when one is missing, unreadable or not the ledger's.
+        No message is taken in before the relay's cursor has reached it: that stands in the same
+        database as the ledger, so that after a restore nothing comes back which the ledger has
+        forgotten. Raises Gap when a message is missing, unreadable or not the ledger's.
         """
         front = self.front()
-        if front is None:
+        if front is None or relayed is None:
             return None
-        position, stored = front.position, []
-        for record in records:
+        self.waiting += records
+        position, stored, taken = front.position, [], 0
+        for record in self.waiting:
+            told = _position(record.headers)
+            if told > relayed.position:
+                break
+            taken += 1
             if record.offset != self.expected:
                 raise Gap
             self.expected += 1
-            told = _position(record.headers)
             if record.offset < self.next_offset:
                 if told > front.position:
                     raise Gap
@@ -101,7 +110,8 @@ class Share:
             if told > position:
                 stored.append(self._event(record.value, told, front, restore))
                 position = told
-        if relayed is not None and self._has_all(relayed, position):
+        del self.waiting[:taken]
+        if self._has_all(relayed, position):
             position = max(position, relayed.position)
         if position == front.position:
             return None

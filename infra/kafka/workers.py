@@ -39,6 +39,9 @@ POLL_INTERVAL_SECONDS = 60.0
 POLL_SECONDS = 0.05
 POLL_SECONDS_BUSY = 0.01
 """While events come: how soon a partition that none of them is in is known to have them all."""
+POLL_SECONDS_WAITING = 0.002
+"""While a message is there that the relay's cursor has not reached: it does in a moment."""
+WAITING_MESSAGES_MAX = 5_000
 BUSY_SECONDS = 1.0
 LOOK_SECONDS = 1.0
 """How often it is looked for new studies, and for views that are to be divided."""
@@ -168,6 +171,8 @@ class _Member:
             return
         busy = any(until > time.monotonic() for until in self._busy.values())
         pause = POLL_SECONDS_BUSY if busy else POLL_SECONDS
+        if busy and any(share.waiting for share in self._shares.values()):
+            pause = POLL_SECONDS_WAITING
         polled = self._consumer.poll(timeout_ms=int(pause * 1_000))
         self._change()
         for place in polled:
@@ -301,7 +306,17 @@ class _Member:
         if len(share.following.lanes()) > 1:
             # Views that stand behind (a new one, one that was halted) come along by the ledger.
             share.following.step(front.position, leave=front)
-        return share.portion(records, relayed, self._ports.restore)
+        portion = share.portion(records, relayed, self._ports.restore)
+        self._hold_back(share)
+        return portion
+
+    def _hold_back(self, share: Share) -> None:
+        """Read no more of a partition while many of its messages wait for the relay's cursor."""
+        place = self._place(share)
+        if len(share.waiting) > WAITING_MESSAGES_MAX:
+            self._consumer.pause(place)
+        elif place in self._consumer.paused():
+            self._consumer.resume(place)
 
     def _write(self, portions: Sequence[tuple[Share, Portion]]) -> None:
         """Write portions together, or each by itself when that fails."""
