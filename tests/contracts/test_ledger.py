@@ -309,3 +309,25 @@ def test_a_listener_is_woken_with_the_study(ledger: Ledger) -> None:
     appended(ledger, draft("A", 1), study="T")
     assert woken
     assert set(woken) == {"T"}
+
+
+def test_histories_come_whole_one_participant_after_the_other(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("infra.ledger.postgres.HISTORIES_PAGE_EVENTS", 3)
+    appended(ledger, draft(STUDY_STREAM, 1))
+    for version in range(1, 5):
+        for name in ("C", "A", "-b", "B"):
+            appended(ledger, draft(name, version))
+
+    def read(**asked: Any) -> list[tuple[str, list[int]]]:
+        found = ledger.histories("S", **asked)
+        return [(one[0].stream, [event.version for event in one]) for one in found]
+
+    whole = [1, 2, 3, 4]
+    assert read() == [("-b", whole), ("A", whole), ("B", whole), ("C", whole)]
+    assert read(first="B") == [("B", whole), ("C", whole)]
+    assert read(first="AA") == [("B", whole), ("C", whole)]
+    assert read(up_to=7) == [("-b", [1]), ("A", [1, 2]), ("B", [1]), ("C", [1, 2])]
+    assert read(up_to=2) == [("C", [1])]
+    assert list(ledger.histories("S-2")) == []
