@@ -3,15 +3,20 @@
 import json
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from click.testing import Result
+from typer.testing import CliRunner
 
 from domain.canonical import canonical
 from infra.ledger.markers import leaf
 from infra.postgres.pool import Pool
 from services import replay_check
+from services.cli import app
+from services.commands.troubles import Trouble
 from services.replay_check import Finding, ReplayCheck
 from services.state import NotFound
 from tests import specs
@@ -308,3 +313,45 @@ def test_what_cannot_be_read_is_named_and_the_others_are_checked(
     forged(spoil)
     found = {(one.participant, one.what) for one in findings(study)}
     assert found == {("01-001", "unreadable"), ("01-002", "differs")}
+
+
+# --- the command ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def cairn(database: str, tmp_path: Path) -> Callable[..., Result]:
+    """`cairn replay ... --check` on the test's database."""
+
+    def run(*arguments: str) -> Result:
+        env = {"CAIRN_DATABASE_URL": database, "CAIRN_DATA": str(tmp_path)}
+        return CliRunner().invoke(app, ["replay", *arguments, "--check"], env=env)
+
+    return run
+
+
+def test_the_command_says_what_differs_and_ends_with_one(
+    study: Watched, forged: Any, cairn: Callable[..., Result]
+) -> None:
+    honest = cairn(STUDY)
+    assert honest.exit_code == 0, honest.output
+    assert honest.stdout.endswith("of 2 participants: nothing differs\n")
+
+    def flip(log: list[dict[str, Any]]) -> None:
+        index = at(log, "deviation-detected", rule="visit-window", subject="V5")
+        log[index]["event"]["data"]["importance"] = "important"
+
+    forged(flip)
+    (found,) = findings(study)
+    told_in_text = cairn(STUDY)
+    assert told_in_text.exit_code == 1
+    assert f"position {found.position}, 01-001: differs: deviation-detected" in told_in_text.stdout
+    assert "  computed now: " in told_in_text.stdout
+    lines = [json.loads(line) for line in cairn(f"{STUDY}/01-001", "--json").stdout.splitlines()]
+    assert lines[0] == {"finding": found.document()}
+    assert (lines[1]["checked"]["differences"], len(lines)) == (1, 2)
+    assert cairn(f"{STUDY}/01-002").exit_code == 0
+
+
+def test_the_command_refuses_a_version_beside_a_check(cairn: Callable[..., Result]) -> None:
+    refused = cairn(STUDY, "--at", "7")
+    assert isinstance(refused.exception, Trouble)
