@@ -14,6 +14,7 @@ from domain.time import When
 from domain.trial.study import zone_named
 from infra.ledger.types import StoreAway
 from infra.projection.tables import ViewTables
+from services.carrying import CarryingOver
 from services.record import Recording
 from services.views.asked import day_of
 
@@ -32,7 +33,7 @@ _A_MOMENT = 0.001
 
 
 class Concluding:
-    """Concludes what time brings, study by study."""
+    """Concludes what time and amendments bring, study by study."""
 
     def __init__(
         self,
@@ -45,6 +46,7 @@ class Concluding:
         self._tables = tables
         self._clock = clock
         self._failed = failed
+        self._carrying = CarryingOver(recording, failed)
         self._looked_at: dict[tuple[str, str], float] = {}
 
     def step(self) -> bool:
@@ -54,7 +56,9 @@ class Concluding:
         """
         on = self._clock()
         studies = self._recording.ledger.studies()
-        return sum(asyncio.run(self.conclude_due(study, on)) for study in studies) > 0
+        concluded = sum(asyncio.run(self.conclude_due(study, on)) for study in studies)
+        carrying = [asyncio.run(self._carrying.step(study)) for study in studies]
+        return concluded > 0 or any(carrying)
 
     def pause(self, longest: float) -> float:
         """Seconds until the next reporting limit passes, at most `longest`. StoreAway."""

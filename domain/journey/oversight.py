@@ -87,9 +87,11 @@ class ProtocolVersionAssigned(Conclusion):
     """The civil day at the site from which on it governs what is done."""
     because: Literal["activated", "consented", "transferred"]
 
+    KEY: ClassVar[Key] = ("protocol-version",)
+
     def key(self) -> Key:
         """One version is in force at a time."""
-        return ("protocol-version",)
+        return self.KEY
 
     def substance(self) -> tuple[object, ...]:
         """Recorded anew when the version or its first day changes."""
@@ -311,13 +313,20 @@ def evolve(oversight: Oversight, recorded: Recorded) -> Oversight:
 def conclude(trial: "Trial", participant: "Participant", _now: datetime) -> Iterator[Conclusion]:
     """The version that an amendment or a transfer brought; deviations are concluded by the chapter
     whose facts break the rule."""
+    assigned = version_assigned(trial, participant)
+    if assigned is not None:
+        yield assigned
+
+
+def version_assigned(trial: "Trial", participant: "Participant") -> ProtocolVersionAssigned | None:
+    """What the log says of the version in force; None for whoever is under their first one."""
     versions = in_force(trial, participant)
     if len(versions) < 2:
-        return
+        return None
     before, now = versions[-2:]
-    if now.since is None or now.by is None:
-        return
-    yield ProtocolVersionAssigned(
+    assert now.since is not None
+    assert now.by is not None
+    return ProtocolVersionAssigned(
         protocol=now.protocol.version,
         previous=before.protocol.version,
         since=When.on(now.since),
