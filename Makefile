@@ -5,7 +5,7 @@
 #   make check       format, lint, types, import contracts, then the test suite
 #   make install     the environment in .venv, and `cairn` in it
 #   make containers  the image, compose and another PostgreSQL: needs a Docker engine
-#   make bench       appends, posts and criteria, each beside something else that does the same
+#   make bench       appends, posts, criteria and the replay check, beside something else where there is
 #   make docs        write the generated reference pages anew
 #   make lock        write the lock files anew from pyproject.toml
 #   make clean       remove what this file made; data in .cairn stays
@@ -53,6 +53,7 @@ bench: develop
 	$(BIN)/python -m bench.append
 	$(BIN)/python -m bench.http
 	$(BIN)/python -m bench.eligibility
+	$(BIN)/python -m bench.replay
 
 install: $(VENV)/installed
 develop: $(VENV)/developed
