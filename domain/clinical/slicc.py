@@ -63,14 +63,11 @@ def counted(
     """
     judged = dependent(components, only_without) if only_without else components
     presences = [judged.get(item, "unknown") for item in items]
-    either = sum(
-        item in items
-        and other in items
-        and components.get(item) == "present"
-        and components.get(other, "unknown") == "unknown"
-        for item, other in only_without.items()
-    )
-    present = presences.count("present")
+    present, either = presences.count("present"), 0
+    for item, other in only_without.items():
+        open_ = components.get(other, "unknown") == "unknown"
+        if open_ and components.get(item) == "present" and item in items and other in items:
+            either += 1
     unknown = presences.count("unknown")
     return Interval(Decimal(present + either), Decimal(present + unknown - either))
 

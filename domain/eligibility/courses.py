@@ -28,7 +28,7 @@ _KEY = "courses"
 class Course:
     """One medicine as it was taken."""
 
-    __slots__ = ("body", "end", "evidence", "others", "phases", "start")
+    __slots__ = ("body", "classes", "end", "evidence", "others", "phases", "start")
 
     def __init__(
         self,
@@ -38,6 +38,7 @@ class Course:
     ) -> None:
         last = told[-1]
         self.body = last.body
+        self.classes = frozenset(last.body.classes)
         self.others = tuple(one.body for one in records if one is not last)
         """What else was said of it, before or beside the record that stands."""
         self.evidence = cited(*records)
@@ -175,11 +176,9 @@ class Filter:
 
     def matches(self, course: Course) -> tuple[Truth, Needs]:
         """Whether the course counts, and the parts of its record that would tell."""
-        body = course.body
-        classes = frozenset(body.classes)
-        if not classes & self._classes or classes & self._not_classes:
+        if not self._is_of_kind(course):
             return FALSE, ()
-        needs = []
+        body, needs = course.body, []
         by_indication = self._by_indication(body.indication)
         if by_indication == UNKNOWN:
             needs.append(course.need("indication"))
@@ -188,6 +187,10 @@ class Filter:
             needs.append(course.need("route"))
         return min(by_indication, by_route), tuple(needs)
 
+    def _is_of_kind(self, course: Course) -> bool:
+        apart = self._classes.isdisjoint(course.classes)
+        return not apart and self._not_classes.isdisjoint(course.classes)
+
     def once_meant(self, course: Course) -> bool:
         """Whether another record was of a class that counts: a change that takes a medicine
         out of what counts bears on the result as well."""
@@ -195,20 +198,17 @@ class Filter:
 
     def meant(self, facts: Facts) -> list[tuple[Course, ...]]:
         """The courses as they may be read; in one way where it makes no difference here."""
-        return [
-            ways if len(ways) == 1 or self._may_mean(ways[0]) else ways[:1]
-            for ways in courses(facts)
-        ]
+        found = courses(facts)
+        if max(map(len, found), default=0) < 2:
+            return found
+        return [ways if any(map(self._may_mean, ways)) else ways[:1] for ways in found]
 
     def _may_mean(self, course: Course) -> bool:
-        return any(self._classes.intersection(one.classes) for one in (course.body, *course.others))
+        return not self._classes.isdisjoint(course.classes)
 
     def is_local(self, course: Course) -> bool:
         """Whether it would count, had it not been taken by a local route."""
-        if not self._local:
-            return False
-        classes = frozenset(course.body.classes)
-        if not classes & self._classes or classes & self._not_classes:
+        if not self._local or not self._is_of_kind(course):
             return False
         route = course.body.route
         return route is not None and route_named(route) in self._local

@@ -114,10 +114,10 @@ def under_each(
     readings: Sequence[Sequence[RecordT]], judge: Callable[[Sequence[RecordT]], Result]
 ) -> Result:
     """What a rule says of records, each of which may be read in one or in several ways."""
+    first = [ways[0] for ways in readings]
     disputed = [at for at, ways in enumerate(readings) if len(ways) > 1]
     if not disputed:
-        return judge([ways[0] for ways in readings])
-    first = [ways[0] for ways in readings]
+        return judge(first)
     needs = {at: first[at].need("correction") for at in disputed}
     if prod(map(len, readings)) > WEIGHED_MAX:
         every, evidence = tuple(needs.values()), merged(first[at].evidence for at in disputed)

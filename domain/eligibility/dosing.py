@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from domain.clinical.interval import FALSE, TRUE, UNKNOWN, Interval, Truth
-from domain.clinical.steroids import Conversion
+from domain.clinical.steroids import NOTHING, Conversion
 from domain.eligibility.courses import Course, Filter, dose_on, peak_within
 from domain.eligibility.disputed import under_each
 from domain.eligibility.facts import Facts, Span, days_between, latest_of
@@ -83,7 +84,8 @@ def total_days(rule: MedicationDays) -> Compiled:
             away = _changed_away(found, filter_, counted)
             return _summed(truth, counted, record, window, words, changed_away=away)
 
-        return noted(under_each(filter_.meant(facts), says), facts, filter_)
+        meant = filter_.meant(facts)
+        return noted(under_each(meant, says), meant, filter_)
 
     return evaluate
 
@@ -142,8 +144,10 @@ def _summed(
         evidence += (record.evidence, *changed_away)
     assert window.span is not None
     span = window.span
-    details = tuple(
-        need for one in counted for need in (*one.needs, *_dates_open(one.course, span))
+    details: Needs = (
+        ()
+        if truth != UNKNOWN
+        else tuple(need for one in counted for need in (*one.needs, *_dates_open(one.course, span)))
     )
     for_true = (*details, *needs)
     for_false = (*for_true, *record.needs)
@@ -212,21 +216,27 @@ def daily_dose(rule: DailyDose, protocol: "Protocol") -> Compiled:
                 lambda: _dose_in_words(name, dose, _shown(weight, unit), rule, truth),
                 changed_away=_changed_away(found, filter_, counted),
                 beside=weighed_by if counted else (),
-                needs=_asked_for(rule, counted, weight, conversion),
+                needs=_asked_for(rule, counted, weight, conversion) if truth == UNKNOWN else (),
             )
 
-        return noted(under_each(filter_.meant(facts), says), facts, filter_)
+        meant = filter_.meant(facts)
+        return noted(under_each(meant, says), meant, filter_)
 
     return evaluate
 
 
 def _exceeds(dose: _Bounds, limit: Fraction, weight: Interval) -> Truth:
     if weight.high is not None:
-        most = limit * Fraction(weight.high)
+        most = _times(limit, weight.high)
         if dose.low > most or (weight.high_open and dose.low == most):
             return TRUE
-    lightest = Fraction(weight.low) if weight.low is not None else Fraction(0)
-    return FALSE if dose.high is not None and dose.high <= limit * lightest else UNKNOWN
+    least = _times(limit, weight.low) if weight.low is not None else NOTHING
+    return FALSE if dose.high is not None and dose.high <= least else UNKNOWN
+
+
+@lru_cache(maxsize=1_024)
+def _times(limit: Fraction, weight: Decimal) -> Fraction:
+    return limit * Fraction(weight)
 
 
 def _stretches(counted: Sequence[_Counted], span: Span) -> list[tuple[date, date]]:
@@ -248,14 +258,13 @@ def _stretches(counted: Sequence[_Counted], span: Span) -> list[tuple[date, date
 
 
 def _sum_on(counted: Sequence[_Counted], day: date, conversion: Conversion) -> _Bounds:
-    low, high = Fraction(0), Fraction(0)
-    bounded = True
-    for one in counted:
-        least, most = dose_on(one.course, day, conversion)
-        low += least if one.matches == TRUE else 0
-        bounded = bounded and most is not None
-        high += most or 0
-    return _Bounds(low, high if bounded else None)
+    doses = [dose_on(one.course, day, conversion) for one in counted]
+    sure = [least for one, (least, _) in zip(counted, doses, strict=True) if one.matches == TRUE]
+    most = [high for _, high in doses if high is not None]
+    low = sum(sure, NOTHING)
+    # Exact doses, all of which count, are added once.
+    high = low if most == sure else sum(most, NOTHING)
+    return _Bounds(low, high if len(most) == len(doses) else None)
 
 
 def _highest(counted: Sequence[_Counted], span: Span, conversion: Conversion) -> _Bounds:

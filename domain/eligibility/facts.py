@@ -231,22 +231,24 @@ class Facts:
         if not given:
             return NO_ANSWER
         last = given[-1]
+        if len(given) == 1:
+            return Answer(TRUE if last.body.answer else FALSE, last.cited, last.when)
         zone = self.zone
         same = [one for one in given if one is last or not surely_before(one.when, last.when, zone)]
         conflict = any(one.body.answer != last.body.answer for one in same)
         truth = UNKNOWN if conflict else TRUE if last.body.answer else FALSE
-        return Answer(truth, cited(*same) if len(same) > 1 else last.cited, last.when)
+        return Answer(truth, cited(*same), last.when)
 
     def _counts(self, one: "Noted[Attested]", span: Span | None) -> bool:
         """What was said in an earlier attempt at screening, or after the dose, does not count."""
-        days = one.when.civil(self.zone)
         if span is not None:
-            return span.holds(days) == TRUE
+            return span.holds(one.when.civil(self.zone)) == TRUE
         reopened = self.record.reopened
         if reopened and surely_before(one.when, reopened[-1].when, self.zone):
             return False
-        dosed = self.participant.treatment.dosed
-        return not (dosed and self.day_0.on is not None and days[0] > self.day_0.on)
+        if not self.participant.treatment.dosed or self.day_0.on is None:
+            return True
+        return one.when.civil(self.zone)[0] <= self.day_0.on
 
     # --- the person -------------------------------------------------------------------------------
 

@@ -60,7 +60,7 @@ def joined(one: tuple[int, ...], other: tuple[int, ...]) -> tuple[int, ...]:
 
 def every(results: Sequence[Result]) -> Result:
     """All of them: false when one is, true when each is."""
-    truth = min(one.truth for one in results)
+    truth = min([one.truth for one in results])
     deciding = [one for one in results if one.truth == truth]
     return _combined(
         truth,
@@ -69,19 +69,19 @@ def every(results: Sequence[Result]) -> Result:
         for_true=()
         if truth == TRUE
         else together([one.for_true for one in results if one.truth != TRUE]),
-        for_false=() if truth == FALSE else _easiest(deciding, "for_false"),
+        for_false=() if truth == FALSE else _easiest([one.for_false for one in deciding]),
     )
 
 
 def some(results: Sequence[Result]) -> Result:
     """Any of them: true when one is, false when none can be."""
-    truth = max(one.truth for one in results)
+    truth = max([one.truth for one in results])
     deciding = [one for one in results if one.truth == truth]
     return _combined(
         truth,
         deciding,
         results,
-        for_true=() if truth == TRUE else _easiest(deciding, "for_true"),
+        for_true=() if truth == TRUE else _easiest([one.for_true for one in deciding]),
         for_false=()
         if truth == FALSE
         else together([one.for_false for one in results if one.truth != FALSE]),
@@ -113,11 +113,12 @@ def opposite(result: Result) -> Result:
 
 def decided(yes: Result, no: Result) -> Result:
     """True where `yes` holds, else false where `no` does, else unknown."""
+    notes = yes.notes + no.notes
     if yes.truth == TRUE:
-        return yes._replace(notes=yes.notes + no.notes)
+        return yes._replace(notes=notes) if notes else yes
     if no.truth == TRUE:
-        result = opposite(no)
-        return result._replace(notes=yes.notes + no.notes, for_true=yes.for_true)
+        settled = (yes.for_true, no.for_true, no.near, no.applicable, notes, no.windows)
+        return Result(FALSE, no.evidence, no.words, *settled)
     return Result(
         UNKNOWN,
         merged((yes.evidence, no.evidence)),
@@ -126,7 +127,7 @@ def decided(yes: Result, no: Result) -> Result:
         for_false=no.for_true,
         near=yes.near or no.near,
         applicable=yes.applicable or no.applicable,
-        notes=yes.notes + no.notes,
+        notes=notes,
         windows=_windows([yes, no]),
     )
 
@@ -140,28 +141,34 @@ def _combined(
     for_false: Needs,
 ) -> Result:
     notes = _notes(results)
+    # What is known as well keeps the whole from being decided: the unknown rests on all of it.
+    evidence = merged([one.evidence for one in (results if truth == UNKNOWN else deciding)])
     if len(deciding) == 1:
-        return deciding[0]._replace(
-            truth=truth, for_true=for_true, for_false=for_false, notes=notes
-        )
+        one = deciding[0]
+        told = (evidence, one.words, for_true, for_false, one.near, one.applicable, notes)
+        return Result(truth, *told, one.windows)
     return Result(
         truth,
-        merged([one.evidence for one in deciding]),
+        evidence,
         lambda: _listed(deciding),
         for_true,
         for_false,
-        any(one.near for one in deciding),
-        any(one.applicable for one in deciding),
+        True in [one.near for one in deciding],
+        True in [one.applicable for one in deciding],
         notes,
         _windows(deciding),
     )
 
 
 def _notes(results: Sequence[Result]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys([note for one in results for note in one.notes]))
+    notes = [note for one in results for note in one.notes]
+    return tuple(dict.fromkeys(notes)) if notes else ()
 
 
-def _windows(results: Iterable[Result]) -> tuple[Applied, ...]:
+def _windows(results: Sequence[Result]) -> tuple[Applied, ...]:
+    first = results[0].windows if results else ()
+    if all(one.windows is first for one in results):
+        return first
     return tuple(dict.fromkeys([window for one in results for window in one.windows]))
 
 
@@ -175,10 +182,13 @@ def together(lists: Iterable[Needs]) -> Needs:
     return tuple(dict.fromkeys([need for needs in lists for need in needs]))
 
 
-def _easiest(results: Sequence[Result], name: str) -> Needs:
-    """The shortest of the lists; of equally short ones the first."""
-    lists: list[Needs] = [getattr(one, name) for one in results]
-    return min((needs for needs in lists if needs), key=len, default=())
+def _easiest(lists: Sequence[Needs]) -> Needs:
+    """The shortest of the lists that ask for something; of equally short ones the first."""
+    shortest: Needs = ()
+    for needs in lists:
+        if needs and (not shortest or len(needs) < len(shortest)):
+            shortest = needs
+    return shortest
 
 
 def _fewest(count: int, lists: Sequence[Needs]) -> Needs:

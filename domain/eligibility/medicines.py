@@ -71,14 +71,15 @@ def exists(
 
     `changed_away` is the evidence of what was of the kind once, and by a later record is not.
     """
-    truth = max((one.truth for one in judged), default=FALSE)
+    truth = max([one.truth for one in judged], default=FALSE)
     deciding = [one for one in judged if one.truth == truth]
-    evidence = [one.evidence for one in deciding]
+    # The unknown rests on what is known as well: by it alone it is not decided.
+    evidence = [one.evidence for one in (judged if truth == UNKNOWN else deciding)]
     if truth != TRUE:
         evidence += (record.evidence, *changed_away)
     if truth == FALSE and not record.complete:
         truth = UNKNOWN
-    open_needs = tuple(need for one in judged if one.truth == UNKNOWN for need in one.needs)
+    open_needs = tuple([need for one in judged if one.truth == UNKNOWN for need in one.needs])
     for_false = (*open_needs, *record.needs)
 
     def words() -> str:
@@ -124,16 +125,17 @@ def _existential(rule: Medicines, resolve: Resolver, judge: Judge, nothing: str)
                 judged.append(Judged(min(matches, truth), words, needs, course.evidence))
             return exists(judged, record, window, nothing, changed_away)
 
-        return noted(under_each(filter_.meant(facts), says), facts, filter_)
+        meant = filter_.meant(facts)
+        return noted(under_each(meant, says), meant, filter_)
 
     return evaluate
 
 
-def noted(result: Result, facts: Facts, filter_: Filter) -> Result:
+def noted(result: Result, meant: Sequence[Sequence[Course]], filter_: Filter) -> Result:
     """The result with what a person has to look at: medicines that only their local route keeps
     from counting, and those of which two records of one moment differ."""
     notes = []
-    for ways in filter_.meant(facts):
+    for ways in meant:
         if any(map(filter_.is_local, ways)):
             notes.append(f"{ways[0].name}: local use is not counted")
         if len(ways) > 1:

@@ -73,6 +73,10 @@ def _observed(
         if window.span is None:
             return unresolved(name, window, () if readings else (code,))
         span = window.span
+        if not readings:
+            nothing = f"{name}: no result ({span})"
+            told = (window.evidence, lambda: nothing, needs, needs, False, True, ())
+            return Result(UNKNOWN, *told, window.applied)
         truth, deciding = judged(pick, readings, span, test)
 
         def words() -> str:

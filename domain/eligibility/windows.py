@@ -2,14 +2,18 @@
 
 from collections.abc import Callable
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import NamedTuple
 
-from domain.eligibility.facts import Anchored, Facts, Span
+from domain.eligibility.facts import Facts, Span
 from domain.eligibility.logic import Applied, Needs
 from domain.eligibility.rules import Window
 from domain.time import Duration
 
 ONE_DAY = timedelta(days=1)
+
+DAYS_MAX = 1_024
+"""Days of anchors for which a window's days are kept."""
 
 
 class Resolved(NamedTuple):
@@ -63,26 +67,28 @@ def _lifetime(facts: Facts) -> Resolved:
 def _anchored(window: Window) -> Resolver:
     back = Duration.parse(window.back) if window.back is not None else None
 
+    @lru_cache(maxsize=DAYS_MAX)
+    def days(on: date, day_0: date | None) -> tuple[Span, tuple[Applied, ...]]:
+        first = before(on, back) if back is not None else None
+        last = _last(window, on, day_0)
+        return Span(first, last), (Applied(window.anchor, on, first, last),)
+
     def resolve(facts: Facts) -> Resolved:
         anchor = facts.anchor(window.anchor)
         if anchor.on is None:
             return Resolved(None, anchor.evidence, anchor.missing)
-        first = before(anchor.on, back) if back is not None else None
-        last = _last(window, anchor, facts)
-        applied = Applied(window.anchor, anchor.on, first, last)
-        return Resolved(Span(first, last), anchor.evidence, (), (applied,))
+        span, applied = days(anchor.on, facts.day_0.on)
+        return Resolved(span, anchor.evidence, (), applied)
 
     return resolve
 
 
-def _last(window: Window, anchor: Anchored, facts: Facts) -> date | None:
+def _last(window: Window, on: date, day_0: date | None) -> date | None:
     """The window's last day; until day 0 is planned a window up to it is open."""
-    assert anchor.on is not None
     if window.until == "anchor":
-        return anchor.on
+        return on
     if window.until == "day-before":
-        return anchor.on - ONE_DAY
-    day_0 = facts.day_0.on
+        return on - ONE_DAY
     if day_0 is None or window.until == "day-0":
         return day_0
     return day_0 - ONE_DAY

@@ -74,6 +74,14 @@ def test_what_a_new_fact_changes_it_changes_by_its_own_content(
             assert position in told.evidence, (criterion, before[criterion], told)
 
 
+def test_an_unknown_rests_on_what_is_known_as_well() -> None:
+    """An answer that takes back the one that decided is named, though another part is open."""
+    yes, no = (said("renal-replacement-expected", answer) for answer in (True, False))
+    lines = _numbered([yes, replace(no, at="2026-11-25")])
+    told = _told(_verdict(lines))["E2"]
+    assert (told.outcome, 5 in told.evidence) == ("unknown", True)
+
+
 @quick
 @given(charts)
 def test_the_cited_facts_alone_say_the_same(facts: list[Fact]) -> None:
