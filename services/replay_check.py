@@ -113,11 +113,15 @@ class ReplayCheck:
 
     def findings(self) -> Iterator[Finding]:
         """What differs, as it is found; `checked` is complete at the end. StoreAway."""
-        for finding in self._findings():
-            self.checked.differences += 1
+        return (one for one in self.steps() if one is not None)
+
+    def steps(self) -> Iterator[Finding | None]:
+        """The same in small steps: None where one of them found nothing."""
+        for finding in self._steps():
+            self.checked.differences += finding is not None
             yield finding
 
-    def _findings(self) -> Iterator[Finding]:
+    def _steps(self) -> Iterator[Finding | None]:
         sizes: dict[str, int] = {}
         bytes_of = Bytes(whole=self._only is None)
         for page in self._pages():
@@ -125,6 +129,7 @@ class ReplayCheck:
                 sizes[stored.stream] = sizes.get(stored.stream, 0) + 1
             yield from map(_broken, bytes_of.read(page))
             self.progress(len(page))
+            yield None
         self.checked.events = sum(sizes.values())
         self.progress(sizes.pop(STUDY_STREAM, 0))
         self.checked.participants = len(sizes)
@@ -132,7 +137,6 @@ class ReplayCheck:
         for names in _batches(sizes):
             yield from self._batch(names, everybody)
             everybody = None
-            self.progress(sum(sizes[name] for name in names))
 
     def _pages(self) -> Iterator[list[Stored]]:
         if self._only is not None:
@@ -148,7 +152,9 @@ class ReplayCheck:
 
     # --- some participants ------------------------------------------------------------------------
 
-    def _batch(self, names: Sequence[str], everybody: frozenset[str] | None) -> Iterator[Finding]:
+    def _batch(
+        self, names: Sequence[str], everybody: frozenset[str] | None
+    ) -> Iterator[Finding | None]:
         """What differs about some participants; with `everybody` also what the study's stream says
         of somebody who is none of them."""
         study_stream = self._stream(STUDY_STREAM)
@@ -168,12 +174,14 @@ class ReplayCheck:
 
     def _recomputed(
         self, study_stream: Sequence[Stored], pieces: Sequence["_Piece"]
-    ) -> Iterator[Finding]:
+    ) -> Iterator[Finding | None]:
         folding = _Folding(self._folds, self.checked.study, study_stream)
         known: dict[str, Known | None] = {}
         for piece in pieces:
             standings = folding.before(piece.first)
             before = known.get(piece.name, Known.nothing(piece.name))
+            self.progress(len(piece.events))
+            yield None
             if before is None:
                 continue
             try:

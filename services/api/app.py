@@ -16,6 +16,7 @@ from services.api import (
     health,
     openapi,
     past,
+    replay_check,
     schedules,
     studies,
     views,
@@ -56,11 +57,12 @@ def create_app(cairn: Cairn) -> FastAPI:
     app.state.cairn = cairn
     app.state.gate = Gate()
     app.state.what_ifs = Gate(what_if.AT_ONCE_MAX)
+    app.state.replay_checks = Gate(replay_check.AT_ONCE_MAX)
     app.state.folding = past.Folding()
     app.state.measures = Measures()
     cairn.recording.watch(app.state.measures.appended)
     app.state.feeds = Feeds(cairn)
-    for part in (events, studies, views, schedules, audit, what_if):
+    for part in (events, studies, views, schedules, audit, replay_check, what_if):
         app.include_router(part.router, prefix=PREFIX, dependencies=[Depends(past.of_the_present)])
     app.include_router(health.router)
     for kind in OURS:

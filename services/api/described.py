@@ -114,6 +114,7 @@ OPERATIONS: Mapping[str, Described] = {
     "get_history": Described({200: {**_HISTORY, JSON: ref("History")}}, _READS),
     "get_audit_trail": Described({200: {JSON: ref("AuditTrail"), CSV: TEXT}}, _READS),
     "get_replay": Described({200: {JSON: ref("Replay")}}, _READS),
+    "get_replay_check": Described({200: {NDJSON: TEXT}}, (*_READS, 429)),
     "get_log": Described(
         {200: {**_HISTORY, "text/event-stream": TEXT}},
         (400, *_READS, 429),
