@@ -4,6 +4,7 @@ hand, and a reader that goes back to messages which were passed before."""
 import threading
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from kafka import KafkaConsumer
 from kafka.consumer.subscription_state import ConsumerRebalanceListener
@@ -26,12 +27,16 @@ SESSION_MILLISECONDS = 10_000
 """After so long a process that died is missed, and its partitions go to the others."""
 HEARTBEAT_MILLISECONDS = 2_000
 POLL_INTERVAL_MILLISECONDS = 300_000
+PROBE_MILLISECONDS = 500
+ANSWER_MILLISECONDS = 10_000
 REREAD_SECONDS = 10.0
 CLOSE_MILLISECONDS = 5_000
 
 Partition = tuple[str, int]
 """Topic and number."""
 Headers = tuple[tuple[str, bytes | None], ...]
+UNREADABLE: Headers = (("", None),)
+"""In place of headers that are none."""
 
 
 class BrokersAway(Exception):
@@ -132,23 +137,49 @@ class Inbox:
         """
         try:
             self._pause(full)
-            polled = self._consumer.poll(timeout_ms=int(seconds * 1_000))
+            polled = self._polled(seconds)
             lost, gained = self._changes.taken()
-            found = Read(lost={_named(one) for one in lost})
+            found = Read(lost={_named(one) for one in lost | gained})
             for one in found.lost:
                 self._next.pop(one, None)
                 self._ends.pop(one, None)
-            # A look may bring the first messages together with the partition itself.
-            first = {partition: records[0].offset for partition, records in polled.items()}
-            found.gained = self._begun(gained, first)
+            # Messages may come before the word that the partition is ours, or stem from before it
+            # was taken away and given back: a partition always begins where the group stands.
+            fresh = {one for one in polled if _named(one) not in self._next} | gained
+            found.gained = self._begun(fresh)
         except (KafkaError, IllegalStateError) as error:
             raise BrokersAway(type(error).__name__) from error
         for partition, records in polled.items():
-            found.messages += [
-                Message(one.topic, one.partition, one.offset, one.key, one.value, _headers(one))
-                for one in records
-            ]
+            if partition in fresh:
+                continue
+            found.messages += records
             self._next[_named(partition)] = records[-1].offset + 1
+        return found
+
+    def _polled(self, seconds: float) -> dict[TopicPartition, list[Message]]:
+        try:
+            polled = self._consumer.poll(timeout_ms=int(seconds * 1_000))
+        except UnicodeDecodeError:
+            return self._past_unreadable()
+        return {partition: list(map(_message, records)) for partition, records in polled.items()}
+
+    def _past_unreadable(self) -> dict[TopicPartition, list[Message]]:
+        """A header's name is no text, against the protocol, and the client reads nothing of the
+        batch that has it: its offsets are messages that say nothing."""
+        found: dict[TopicPartition, list[Message]] = {}
+        ours = self._consumer.assignment()
+        for one in ours:
+            self._pause({_named(other) for other in ours - {one}})
+            for _ in range(POLL_MESSAGES_MAX):
+                at = self._consumer.position(one)
+                try:
+                    for partition, records in self._consumer.poll(PROBE_MILLISECONDS).items():
+                        found.setdefault(partition, []).extend(map(_message, records))
+                    break
+                except UnicodeDecodeError:
+                    nothing = Message(one.topic, one.partition, at, None, None, UNREADABLE)
+                    found.setdefault(one, []).append(nothing)
+                    self._consumer.seek(one, at + 1)
         return found
 
     def behind(self) -> dict[Partition, int]:
@@ -189,19 +220,20 @@ class Inbox:
         self._consumer.pause(*(wanted - paused))
         self._consumer.resume(*(paused - wanted))
 
-    def _begun(
-        self, gained: Collection[TopicPartition], first: Mapping[TopicPartition, int]
-    ) -> dict[Partition, int]:
-        ours = set(gained) & self._consumer.assignment()
+    def _begun(self, fresh: Collection[TopicPartition]) -> dict[Partition, int]:
+        """Begin partitions at the offset that the group has committed; where each was begun."""
+        ours = list(set(fresh) & self._consumer.assignment())
         if not ours:
             return {}
-        ends = self._consumer.end_offsets(list(ours))
+        ends = self._consumer.end_offsets(ours)
+        first = self._consumer.beginning_offsets(ours)
         begun = {}
         for one in ours:
-            named = _named(one)
-            at = first[one] if one in first else self._consumer.position(one)
-            begun[named] = self._next[named] = at
-            self._ends[named] = ends[one]
+            committed = self._consumer.committed(one, timeout_ms=ANSWER_MILLISECONDS)
+            at = first[one] if committed is None else max(first[one], committed)
+            self._consumer.seek(one, at)
+            begun[_named(one)] = self._next[_named(one)] = at
+            self._ends[_named(one)] = ends[one]
         return begun
 
 
@@ -237,14 +269,7 @@ def reread(
                 raise BrokersAway("the partition does not answer")
             position = consumer.position(one)
             for record in records:
-                found[record.offset] = Message(
-                    record.topic,
-                    record.partition,
-                    record.offset,
-                    record.key,
-                    record.value,
-                    _headers(record),
-                )
+                found[record.offset] = _message(record)
     except (KafkaError, IllegalStateError) as error:
         raise BrokersAway(type(error).__name__) from error
     finally:
@@ -265,5 +290,6 @@ def _named(partition: TopicPartition) -> Partition:
     return partition.topic, partition.partition
 
 
-def _headers(record: "object") -> Headers:
-    return tuple(getattr(record, "headers"))  # noqa: B009 - the library is not typed
+def _message(record: Any) -> Message:
+    place = record.topic, record.partition, record.offset
+    return Message(*place, record.key, record.value, tuple(record.headers))
