@@ -253,10 +253,13 @@ class Facts:
     # --- the person -------------------------------------------------------------------------------
 
     @property
-    def demographics(self) -> "Noted[DemographicsRecorded] | None":
-        """The last record of sex and childbearing potential."""
+    def demographics(self) -> "tuple[Noted[DemographicsRecorded], ...]":
+        """The last record of sex and childbearing potential, and what no order tells from it."""
         recorded = self.record.demographics
-        return recorded[-1] if recorded else None
+        if len(recorded) < 2:
+            return recorded
+        last, zone = recorded[-1].when, self.zone
+        return tuple([one for one in recorded if not surely_before(one.when, last, zone)])
 
     @property
     def years(self) -> Years:
@@ -291,7 +294,7 @@ class Facts:
             return Years(missing=("birth-date",))
         noted, age = max(known, key=lambda one: _last_recorded(one[0]))
         least, most = _agreed((age, *(one for _, one in beside)))
-        evidence = cited(noted, started, self.demographics, *(one for one, _ in beside))
+        evidence = cited(noted, started, *self.demographics, *(one for one, _ in beside))
         return Years(least, most, evidence, (), age.ambiguous_leap_day)
 
 

@@ -1,11 +1,11 @@
 """Rules on the person, compiled: age, consent, statements, whom a rule applies to, and the eGFR."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Literal
 
-from domain.clinical.egfr import AGE_MIN_YEARS, ckd_epi_2021
+from domain.clinical.egfr import AGE_MIN_YEARS, Sex, ckd_epi_2021
 from domain.clinical.interval import ANY_NUMBER, FALSE, TRUE, UNKNOWN, Interval, Truth
 from domain.eligibility.facts import Facts, Reading, Years, latest_of, shown
 from domain.eligibility.logic import Needs, Result, joined, merged
@@ -17,6 +17,7 @@ from domain.eligibility.windows import Resolved, resolver
 from domain.kernel import cited
 
 if TYPE_CHECKING:
+    from domain.journey.screening import DemographicsRecorded
     from domain.trial.protocol import Protocol
 
 AGE_MAX_YEARS = 120
@@ -139,7 +140,7 @@ def applies_to(rule: AppliesTo, inner: Compiled) -> Compiled:
     def evaluate(facts: Facts) -> Result:
         known = facts.demographics
         applies, missing = _applies(facts, sexes, rule)
-        evidence = known.cited if known is not None else ()
+        evidence = cited(*known)
         if applies == FALSE:
             return Result(
                 otherwise, evidence, lambda: "not applicable", missing, missing, applicable=False
@@ -170,10 +171,20 @@ def _both(missing: Needs, result: Result, otherwise: Truth) -> tuple[Needs, Need
 
 
 def _applies(facts: Facts, sexes: frozenset[str], rule: AppliesTo) -> tuple[Truth, Needs]:
-    known = facts.demographics
-    if known is None:
+    """Of records of one moment that differ in it, it is unknown; a correction settles it."""
+    told = {_applies_by(one.body, sexes, rule) for one in facts.demographics}
+    if not told:
         return UNKNOWN, ("sex",)
-    sex, bearing = known.body.sex, known.body.childbearing_potential
+    if len({truth for truth, _ in told}) > 1:
+        differ = len({one.body.sex for one in facts.demographics}) > 1
+        return UNKNOWN, ("sex",) if differ else ("childbearing-potential",)
+    return min(told)
+
+
+def _applies_by(
+    body: "DemographicsRecorded", sexes: frozenset[str], rule: AppliesTo
+) -> tuple[Truth, Needs]:
+    sex, bearing = body.sex, body.childbearing_potential
     by_sex = UNKNOWN if sex == "unknown" and sexes else TRUE if sex in sexes else FALSE
     by_organs = FALSE
     if rule.childbearing_potential:
@@ -238,7 +249,7 @@ def _result(
     evidence = [one.reading.evidence for one in last]
     if any(one.computed and one.told for one in last):
         evidence.append(facts.years.evidence)
-        evidence.append(cited(facts.demographics))
+        evidence.append(cited(*facts.demographics))
 
     def words() -> str:
         if not last:
@@ -281,8 +292,7 @@ def _informative(last: Sequence[_Estimate]) -> list[_Estimate]:
 def _asked_for(rule: Egfr, facts: Facts) -> Needs:
     """The shortest list: a reported eGFR alone, or a creatinine with what it needs beside it."""
     beside: list[str] = []
-    known = facts.demographics
-    if known is None or known.body.sex not in ("female", "male"):
+    if len(_sexes(facts)) > 1:
         beside.append("sex")
     beside += [one for one in facts.years.missing if one != "screening-visit"]
     if rule.creatinine is None:
@@ -308,10 +318,13 @@ def _creatinine_unit(rule: Egfr, protocol: "Protocol") -> tuple[CreatinineUnit, 
     )
 
 
-_SEXES: Mapping[str, tuple[Literal["female", "male"], ...]] = {
-    "female": ("female",),
-    "male": ("male",),
-}
+BOTH: frozenset[Sex] = frozenset({"female", "male"})
+
+
+def _sexes(facts: Facts) -> frozenset[Sex]:
+    """The sexes for which the equation may have to be solved."""
+    told = {one.body.sex for one in facts.demographics}
+    return BOTH & told if told and told <= BOTH else BOTH
 
 
 def _estimated(facts: Facts, one: Reading, measured: tuple[CreatinineUnit, Decimal]) -> Interval:
@@ -322,8 +335,7 @@ def _estimated(facts: Facts, one: Reading, measured: tuple[CreatinineUnit, Decim
     unit, factor = measured
     if factor != 1:
         number = number.scaled(Decimal(1) / factor)
-    known = facts.demographics
-    sexes = _SEXES.get(known.body.sex if known is not None else "", ("female", "male"))
+    sexes = _sexes(facts)
     high = low = None
     if number.low is not None and number.low > 0:
         high = max(ckd_epi_2021(number.low, ages[0], sex, unit) for sex in sexes)

@@ -15,6 +15,7 @@ from tests.domain.eligibility.charts import (
     history,
     lab,
     outcome,
+    person,
     said,
     scored,
     steroid,
@@ -205,3 +206,29 @@ def test_only_the_records_on_which_it_turns_are_asked_for() -> None:
     ]
     told = outcome("E1", eligible, little, asthma(), asthma("2026-02"))
     assert (told.outcome, told.missing) == ("unknown", (MEDICINE,))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "criterion", "left", "missing"),
+    [
+        (person(sex="female", bearing=True), person(sex="male"), "E13", "unknown", ("sex",)),
+        (person(bearing=True), person(bearing=False), "E13", "unknown",
+         ("childbearing-potential",)),
+        (person(sex="female"), person(sex="male"), "I4", "unknown", ("egfr",)),
+        (person(sex="female", bearing=True), person(sex="intersex", bearing=True), "E13", "failed",
+         ()),
+    ],
+)  # fmt: skip
+def test_two_records_of_the_person_that_differ(
+    one: Fact, other: Fact, criterion: str, left: str, missing: tuple[str, ...]
+) -> None:
+    """At 41 years a creatinine of 2.3 mg/dL is an eGFR below 30 for women, above it for men."""
+    rest = without("demographics-recorded", "creatinine", "hcg-serum")
+    tests = (lab("creatinine", "2.3", "mg/dL"), lab("hcg-serum", reads="positive"))
+    if missing == ("childbearing-potential",):
+        rest = (*rest, said("pregnancy-intended", False))
+    for pair in ((one, other), (other, one)):
+        told = outcome(criterion, rest, tests, pair)
+        assert (told.outcome, told.missing) == (left, missing)
+        settled = outcome(criterion, rest, tests, pair, replace(one, at=LATER))
+        assert settled.outcome == "failed"
