@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.api import (
+    amendments,
     audit,
     events,
     health,
@@ -62,7 +63,7 @@ def create_app(cairn: Cairn) -> FastAPI:
     app.state.measures = Measures()
     cairn.recording.watch(app.state.measures.appended)
     app.state.feeds = Feeds(cairn)
-    for part in (events, studies, views, schedules, audit, replay_check, what_if):
+    for part in (events, studies, amendments, views, schedules, audit, replay_check, what_if):
         app.include_router(part.router, prefix=PREFIX, dependencies=[Depends(past.of_the_present)])
     app.include_router(health.router)
     for kind in OURS:

@@ -2,6 +2,7 @@
 
 from domain import catalogue
 from domain.kernel import Event, Kind
+from services.api.amendment_schemas import AMENDMENTS
 from services.api.schema_words import Schema, list_of, null_or, record, ref
 from services.api.view_schemas import VIEWS
 from services.api.what_if_schemas import WHAT_IFS
@@ -20,7 +21,7 @@ _TEXT: Schema = {"type": "string"}
 
 def components() -> dict[str, Schema]:
     """Every component schema by name."""
-    found = {**_ANSWERS, **VIEWS, **WHAT_IFS}
+    found = {**_ANSWERS, **AMENDMENTS, **VIEWS, **WHAT_IFS}
     participant: list[str] = []
     study: list[str] = []
     for types, variants in ((catalogue.PARTICIPANT, participant), (catalogue.STUDY, study)):

@@ -19,7 +19,7 @@ BIRTH = {"birth_date": "1971-03-09", "sex": "female"}
 @pytest.fixture
 async def told(api: Api) -> Api:
     """Referred, consented, a visit and a person whose birth date is known: positions 5 to 8."""
-    await api.post(EVENTS, [referred(), consented("2026-11-02")])
+    await api.post(EVENTS, [referred(), consented()])
     held = event("visit-completed", "2026-11-05", visit="UNS", mode="video")
     answer = await api.post(EVENTS, [held, event("demographics-recorded", "2026-11-05", **BIRTH)])
     assert answer.status_code == 201, answer.text
