@@ -9,7 +9,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -67,9 +67,13 @@ def journey(number: int) -> Iterator[tuple[Event, date]]:
 
 def append(number: int) -> Append:
     """A participant's whole history as one append."""
-    name = f"P-{number:05}"
+    return history(f"P-{number:05}", journey(number))
+
+
+def history(name: str, facts: Iterable[tuple[Event, date]]) -> Append:
+    """What happened to somebody as one append."""
     drafts = []
-    for version, (body, day) in enumerate(journey(number), start=1):
+    for version, (body, day) in enumerate(facts, start=1):
         recorded = Recorded(
             body=body,
             position=PROVISIONAL + version - 1,

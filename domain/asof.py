@@ -5,7 +5,7 @@ recording time it is any part of the log, and what was true at a moment is told 
 both leave events out, so that what follows from the rest is concluded anew.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -163,11 +163,35 @@ def _anew(
     found = replace(replay(participant.id, kept), told_at=now)
     if not found.referral.referred:
         return None
-    concluded: dict[Key, Recorded] = {}
-    for conclusion in _following(trial, found, now):
-        key = conclusion.key()
-        concluded[key] = _placed(found, participant.concluded.get(key), conclusion)
-    return replace(found, concluded=concluded)
+    return replace(found, concluded=_Following(trial, found, participant.concluded, now))
+
+
+class _Following(Mapping[Key, Recorded]):
+    """The conclusions of a part of a history, by key; drawn when the first of them is asked for."""
+
+    def __init__(
+        self, trial: Trial, found: Participant, standing: Mapping[Key, Recorded], now: datetime
+    ) -> None:
+        self._draw = trial, found, standing, now
+        self._drawn: dict[Key, Recorded] | None = None
+
+    def __getitem__(self, key: Key) -> Recorded:
+        return self._all()[key]
+
+    def __iter__(self) -> Iterator[Key]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+    def _all(self) -> dict[Key, Recorded]:
+        if self._drawn is None:
+            trial, found, standing, now = self._draw
+            self._drawn = {
+                conclusion.key(): _placed(found, standing.get(conclusion.key()), conclusion)
+                for conclusion in _following(trial, found, now)
+            }
+        return self._drawn
 
 
 def _following(trial: Trial, found: Participant, now: datetime) -> Iterator[Conclusion]:
