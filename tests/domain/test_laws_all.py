@@ -192,8 +192,9 @@ def test_correcting_and_correcting_back_reads_as_never_having_corrected(
 def _corrected(study: Study, target: Recorded, at: str, says: dict[str, Any]) -> bool:
     """Whether the correction was taken."""
     one = said("corrected", "2027-12-30", position=target.position, data=says, occurred_at=at)
+    born = study.participant().screening.demographics
     try:
-        study.post(one, now=NOW)
+        study.post(one, now=NOW, birth=BIRTH if born else None)
     except Impossible:
         return False
     return True
