@@ -143,14 +143,12 @@ def _reconsents(before: Told, after: Told) -> Iterator[Change]:
 
 
 def _asking(before: Told, after: Told) -> str | None:
-    """The draft that asks for a new signature, of somebody whom it did not reach yet."""
+    """The draft that asks for a new signature, of somebody who takes part and is not on it yet."""
     reading = after.reading
     if not after.protocol.settings.reconsent or after.protocol == before.protocol:
         return None
     if reading.trial.protocols == before.reading.trial.protocols:
         # No draft: what is in force was signed for, or asks for no signature.
         return None
-    current = reading.participant.consent.current(reading.trial.zone(reading.participant.site))
-    if current is None or reading.participant.ended() is not None:
-        return None
-    return f"protocol {after.protocol.version}"
+    takes_part = after.stage in ("consented", "screening", "eligible", "enrolled", "follow-up")
+    return f"protocol {after.protocol.version}" if takes_part else None

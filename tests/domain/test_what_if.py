@@ -284,9 +284,12 @@ def test_a_draft_that_asks_for_it_is_signed_anew_by_whoever_still_takes_part() -
     needed = the(differ(given(referred, consented, screened).study, draft), "reconsents.needed")
     assert needed.why == "protocol 3.0 asks for a new signature"
     ended = said("died", "2026-12-20", on="2026-12-20")
-    for history in ((referred,), (referred, consented, ended)):
-        found = differ(given(*history).study, draft)
+    failed = said("screen-failed", "2026-11-25", "investigator", criteria=[])
+    withdrawn = said("consent-withdrawn", "2026-11-25", scope=["visits", "treatment"])
+    for more in ((ended,), (screened, failed), (withdrawn,)):
+        found = differ(given(referred, consented, *more).study, draft)
         assert [one for one in found if one.part == "reconsents"] == []
+    assert differ(given(referred).study, draft) == []
 
 
 # --- more facts -----------------------------------------------------------------------------------
