@@ -79,11 +79,25 @@ VIEW_DIGESTS: dict[str, list[tuple[str, str]]] = {
             "203f59506c8b6799039e31a6adb7aa12877a54414354a34a89a65aaaf50c67fc",
             "as recorded",
         ),
+        (
+            "fa7fe201e8bc9eefb3059e83feed9af3427dc8ced5ad6f0f2a1d8433f652af1d",
+            "what is done after a journey is over is judged by the version of its end",
+        ),
     ],
 }
 """View -> its digests, each with the reason of the change; the last one counts."""
 
-RULES_CHANGED: dict[tuple[str, str], str] = {}
+OVER = "a journey that is over stays under the version of its end; only the version named differs"
+
+RULES_CHANGED: dict[tuple[str, str], str] = {
+    ("missing", "activated"): "`protocol-version-assigned` is concluded since an amendment has it",
+    ("differs", "protocol"): OVER,
+    ("differs", "death-without-fatal-event"): OVER,
+    ("differs", "safety-report-late"): OVER,
+    ("differs", "serious-adverse-event-identified"): OVER,
+    ("differs", "site-to-sponsor"): OVER,
+    ("differs", "sponsor-15-day"): OVER,
+}
 """(what, rule) of the replay check's findings -> why it is concluded otherwise since."""
 
 
