@@ -53,6 +53,7 @@ bench: develop
 	$(BIN)/python -m bench.append
 	$(BIN)/python -m bench.http
 	$(BIN)/python -m bench.eligibility
+	$(BIN)/python -m bench.as_of
 	$(BIN)/python -m bench.replay
 
 install: $(VENV)/installed
