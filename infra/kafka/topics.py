@@ -5,7 +5,12 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, NewTopic
-from kafka.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionError
+from kafka.errors import (
+    KafkaConnectionError,
+    KafkaError,
+    TopicAlreadyExistsError,
+    UnknownTopicOrPartitionError,
+)
 
 from infra.kafka.brokers import ANSWER_MILLISECONDS, Brokers
 
@@ -48,15 +53,29 @@ def ensure_topic(
     may have there. Raises KafkaError."""
     admin = KafkaAdminClient(**brokers.options(), bootstrap_timeout_ms=ANSWER_MILLISECONDS)
     try:
-        broker = str(admin.describe_cluster()["brokers"][0]["broker_id"])
-        copies = int(_setting(admin, ConfigResourceType.BROKER, broker, COPIES))
+        with suppress(UnknownTopicOrPartitionError):
+            return _bytes_max(admin, name)
+        copies = _copies(admin)
         wanted = {"min.insync.replicas": str(max(1, copies - 1)), **configs}
         topic = NewTopic(name, partitions or brokers.partitions, copies, topic_configs=wanted)
         with suppress(TopicAlreadyExistsError):
             admin.create_topics([topic])
-        return int(_setting(admin, ConfigResourceType.TOPIC, name, "max.message.bytes"))
+        return _bytes_max(admin, name)
     finally:
         admin.close()
+
+
+def _bytes_max(admin: KafkaAdminClient, topic: str) -> int:
+    return int(_setting(admin, ConfigResourceType.TOPIC, topic, "max.message.bytes"))
+
+
+def _copies(admin: KafkaAdminClient) -> int:
+    """What a broker makes by default; each knows it of itself only, and some may be away."""
+    for one in admin.describe_cluster()["brokers"]:
+        with suppress(KafkaError):
+            name = str(one["broker_id"])
+            return int(_setting(admin, ConfigResourceType.BROKER, name, COPIES))
+    raise KafkaConnectionError("no broker tells how many copies it makes")
 
 
 def _setting(admin: KafkaAdminClient, kind: ConfigResourceType, name: str, key: str) -> str:
