@@ -125,9 +125,7 @@ def _text(moment: datetime) -> str:
 
 def _reconsents(before: Told, after: Told) -> Iterator[Change]:
     """Who would have to sign anew: a form that asks for it, or a protocol that does."""
-    asking = _asking(before, after)
-    due = f"form {after.reconsent}" if after.reconsent is not None else asking
-    was = None if before.reconsent is None else f"form {before.reconsent}"
+    due, was = after.reconsent or _asking(before, after), before.reconsent
     if due == was:
         return
     given = after.reading.participant.consent.given[-1:]

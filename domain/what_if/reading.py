@@ -6,6 +6,7 @@ from datetime import date, datetime
 from typing import Any
 
 from domain.eligibility.evaluate import Outcome
+from domain.in_force import awaited
 from domain.journey.consent import reconsent_due
 from domain.journey.eligibility import confirmation_problem, verdict_of
 from domain.journey.safety import runs_of
@@ -81,7 +82,7 @@ class Told:
     """By event, clock and occasion."""
     conclusions: Mapping[Key, Conclusion]
     reconsent: str | None
-    """The approved form that is to be signed anew."""
+    """What asks for a new signature: an approved form, or a protocol that waits for one."""
 
 
 def told(reading: Reading) -> Told:
@@ -103,8 +104,16 @@ def told(reading: Reading) -> Told:
         stage=stage(trial, participant, now),
         runs={(run.ae, run.clock, str(run.occasion)): run for run in runs_of(trial, participant)},
         conclusions={one.key(): one for one in conclusions},
-        reconsent=reconsent_due(trial, participant),
+        reconsent=_reconsent(reading),
     )
+
+
+def _reconsent(reading: Reading) -> str | None:
+    form = reconsent_due(reading.trial, reading.participant)
+    if form is not None:
+        return f"form {form}"
+    waiting = awaited(reading.trial, reading.participant)
+    return None if waiting is None else f"protocol {waiting.body.protocol}"
 
 
 def _confirmed(reading: Reading) -> bool:

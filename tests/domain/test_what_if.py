@@ -292,6 +292,19 @@ def test_a_draft_that_asks_for_it_is_signed_anew_by_whoever_still_takes_part() -
     assert differ(given(referred).study, draft) == []
 
 
+def test_a_version_that_waits_for_a_signature_waits_under_its_own_draft_too() -> None:
+    study = Study()
+    first = said("protocol-activated", "2026-10-02", "sponsor", site="01", protocol="2.0")
+    study.tell(first)
+    given(referred, consented, screened, study=study)
+    asking = protocol_but(version="3.0", settings={"reconsent": True})
+    study.publish(asking, "2026-12-01")
+    study.tell(said("protocol-activated", "2026-12-02", "sponsor", site="01", protocol="3.0"))
+    assert [one for one in differ(study, asking) if one.part == "reconsents"] == []
+    settled = the(differ(study, protocol_but(version="3.1")), "reconsents.settled")
+    assert settled.what == "protocol 3.0"
+
+
 # --- more facts -----------------------------------------------------------------------------------
 
 
