@@ -42,7 +42,7 @@ from services.views import Query, Views
 PARTICIPANTS = (1_000, 10_000)
 EVENTS_OF_ONE = 200
 ROUNDS = 30
-LISTS = ("participants", "schedule", "safety", "enrolment", "workload", "criteria")
+LISTS = ("participants", "safety", "enrolment", "criteria", "schedule")
 DAY = When.parse("2026-09-01")
 ALL = "P-ALL"
 """The participant with many events."""

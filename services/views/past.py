@@ -27,6 +27,7 @@ Pause = Callable[[], None]
 raises to end the work."""
 
 WORK_SECONDS = 0.004
+"""Of a processor's time."""
 REST_SECONDS = 0.001
 _worked = threading.local()
 
@@ -37,10 +38,9 @@ def breathe() -> None:
     A thread that only computes keeps the interpreter until it is made to let go, each time for
     longer than a whole append takes.
     """
-    now = time.monotonic()
-    if now - getattr(_worked, "since", 0.0) >= WORK_SECONDS:
+    if time.thread_time() - getattr(_worked, "before", 0.0) >= WORK_SECONDS:
         time.sleep(REST_SECONDS)
-        _worked.since = time.monotonic()
+        _worked.before = time.thread_time()
 
 
 Slots = dict[str, SlotTaken]
