@@ -55,6 +55,7 @@ bench: develop
 	$(BIN)/python -m bench.eligibility
 	$(BIN)/python -m bench.as_of
 	$(BIN)/python -m bench.replay
+	$(BIN)/python -m bench.what_if
 
 install: $(VENV)/installed
 develop: $(VENV)/developed
