@@ -61,7 +61,7 @@ class Share:
 
     def kept_offset(self) -> int | None:
         """From where to read on, None when that is not known: what holds for a view at some
-        position holds for all that have come as far."""
+        position holds for all that have come as far. Who has nothing begins at the beginning."""
         front = self.front()
         if front is None:
             return None
@@ -71,7 +71,7 @@ class Share:
             for cursor in lane.cursors
             if cursor.next_offset is not None and lane.position <= front.position
         ]
-        return max(known, default=None)
+        return max(known, default=None if front.position else 0)
 
     def begin(self, offset: int) -> int:
         """Read on from an offset; the offset to begin at, where the message before tells whether

@@ -1,0 +1,289 @@
+"""Workers by Kafka: events a second with one, two and four of them, and how long after a post the
+views show it, beside a worker that follows the ledger.
+
+One broker, the embedded PostgreSQL, everything durable; API, relay, workers and clients are
+processes of their own. Usage: `python -m bench.kafka_workers [--participants 1500] [--rounds 3]
+[--rate 200]`; `CAIRN_TESTS_KAFKA_BOOTSTRAP` names a broker, else one is started from Maven's jars.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+from bench.http import cpu_seconds, serving
+from bench.journey import STUDY
+from bench.kafka import JOURNEYS, broker, posted, relay_process
+from bench.views import NOW, begun, filled
+from infra.documents import PostgresDocuments
+from infra.kafka.brokers import Brokers
+from infra.kafka.cursors import RelayCursors
+from infra.kafka.relay import Ports, Relay
+from infra.ledger.postgres import PostgresLedger
+from infra.postgres.embedded import EmbeddedPostgres
+from infra.postgres.migrate import migrate
+from infra.postgres.pool import Pool, open_pool
+from infra.projection.projector import Projector
+from infra.projection.tables import ViewTables
+from infra.vault.keyring import KeyRing, MemoryKeyStore
+from projections.catalogue import VIEWS
+from services.door.cloudevents import written
+from services.publishing import Publishing
+from services.record import Recording
+from services.state import HotState
+
+PARTICIPANTS = 1_500
+ROUNDS = 3
+RATE = 200.0
+WORKERS = (1, 2, 4)
+FIRST_PART = 0.1
+"""Of the events, not counted: until all workers have their partitions."""
+SETTLE_SECONDS_MAX = 300.0
+LOOK_SECONDS = 0.002
+
+
+class Figures(NamedTuple):
+    """One measurement."""
+
+    rate: float
+    """Events a second."""
+    cpu_ms: float
+    """Processor time of the projecting processes per event, PostgreSQL's not included."""
+
+
+@contextlib.contextmanager
+def workers(
+    data: Path, conninfo: str, bootstrap: str, count: int, origin: str
+) -> Iterator[list[int]]:
+    """So many `cairn worker --from ...`; their process ids."""
+    more = {"CAIRN_DATABASE_URL": conninfo, "CAIRN_KAFKA_BOOTSTRAP": bootstrap}
+    command = [sys.executable, "-m", "services.cli", "worker", "--from", origin]
+    with (data / "workers.log").open("w") as log:
+        processes = [
+            subprocess.Popen(
+                [*command, "--data", str(data)],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env={**os.environ, **more},
+            )
+            for _ in range(count)
+        ]
+        try:
+            for process in processes:
+                assert process.stdout is not None
+                process.stdout.readline()
+            yield [process.pid for process in processes]
+        finally:
+            for process in processes:
+                process.send_signal(signal.SIGTERM)
+            for process in processes:
+                process.wait(SETTLE_SECONDS_MAX)
+
+
+def reflected(tables: ViewTables, study: str) -> int:
+    """What every view reflects."""
+    active = tables.active(study)
+    return min((one.position for one in active.values()), default=0)
+
+
+def done(tables: ViewTables, study: str, head: int) -> float:
+    """The part of the work that is done: by partitions where the views are divided."""
+    cursors = tables.partition_cursors(study) or tables.active(study).values()
+    positions = [one.position for one in cursors]
+    return sum(positions) / len(positions) / head if positions else 0.0
+
+
+def rate(tables: ViewTables, study: str, head: int, processes: Sequence[int]) -> Figures:
+    """Events a second, and processor time of the workers for one, without the first of them."""
+    deadline = time.monotonic() + SETTLE_SECONDS_MAX
+    while (part := done(tables, study, head)) < FIRST_PART:
+        assert time.monotonic() < deadline, "the workers do not work"
+        time.sleep(0.01)
+    began, before = time.perf_counter(), sum(map(cpu_seconds, processes))
+    while reflected(tables, study) < head:
+        assert time.monotonic() < deadline, "the workers do not end"
+        time.sleep(0.01)
+    events = head * (1 - part)
+    spent = sum(map(cpu_seconds, processes)) - before
+    return Figures(events / (time.perf_counter() - began), spent / events * 1e3)
+
+
+def throughput(
+    folder: Path, conninfo: str, bootstrap: str, pool: Pool, participants: int
+) -> dict[str, Figures]:
+    """Events a second of whole journeys in all views, in each way to take them in."""
+    found = {}
+    with closing(PostgresLedger(pool)) as ledger:
+        documents = PostgresDocuments(pool)
+        tables = ViewTables(pool, VIEWS)
+        recording = Recording(
+            ledger, KeyRing(bytes(32), MemoryKeyStore()), HotState(ledger, documents), lambda: NOW
+        )
+        asyncio.run(begun(recording, Publishing(recording, documents)))
+        asyncio.run(filled(ledger, participants))
+        head = ledger.head(STUDY)
+        relayed(ledger, pool, conninfo, bootstrap, head)
+        projector = Projector(ledger, documents, tables)
+        began, before = time.perf_counter(), time.process_time()
+        projector.catch_up(STUDY)
+        seconds, spent = time.perf_counter() - began, time.process_time() - before
+        found["ledger, one process"] = Figures(head / seconds, spent / head * 1e3)
+        for count in WORKERS:
+            afresh(pool)
+            with workers(folder, conninfo, bootstrap, count, "kafka") as processes:
+                found[f"Kafka, workers: {count}"] = rate(tables, STUDY, head, processes)
+    return found
+
+
+def relayed(ledger: PostgresLedger, pool: Pool, conninfo: str, bootstrap: str, head: int) -> None:
+    """The whole ledger in its topic."""
+    cursors = RelayCursors(pool)
+    brokers = Brokers((bootstrap,))
+    ports = Ports(ledger, cursors, conninfo, brokers, written, lambda *_, **__: None)
+    relay, stop = Relay(ports, STUDY), threading.Event()
+    thread = threading.Thread(target=relay.run, args=(stop,))
+    thread.start()
+    while (cursor := cursors.find(STUDY)) is None or cursor.position < head:
+        time.sleep(0.01)
+    relay.stop(stop)
+    thread.join()
+
+
+def afresh(pool: Pool) -> None:
+    """No view has taken in anything."""
+    with pool.connection() as connection:
+        for view in VIEWS:
+            connection.execute(f"DELETE FROM views.{view.name}_{view.version}".encode())
+        connection.execute("DELETE FROM views.projection")
+
+
+class Watch(threading.Thread):
+    """Notes when the views reflected what."""
+
+    def __init__(self, tables: ViewTables) -> None:
+        super().__init__(daemon=True)
+        self.positions: list[int] = [0]
+        self.at: list[float] = [0.0]
+        self.over = threading.Event()
+        self._tables = tables
+
+    def run(self) -> None:
+        """Look until it is over."""
+        while not self.over.wait(LOOK_SECONDS):
+            position = reflected(self._tables, STUDY)
+            if position > self.positions[-1]:
+                self.positions.append(position)
+                self.at.append(time.perf_counter())
+
+    def when(self, position: int) -> float:
+        """When an event was first seen to be reflected."""
+        return self.at[bisect_left(self.positions, position)]
+
+
+def latencies(
+    folder: Path, conninfo: str, bootstrap: str, pool: Pool, rate: float, origin: str
+) -> list[float]:
+    """Seconds from when a post was due until every view showed it."""
+    tables = ViewTables(pool, VIEWS)
+    with (
+        closing(PostgresLedger(pool)) as ledger,
+        serving("cairn", folder, conninfo) as service,
+        relay_process(folder, conninfo, bootstrap),
+        workers(folder, conninfo, bootstrap, 2 if origin == "kafka" else 1, origin),
+    ):
+        posted(service, rate, 1)  # warms everything; does not count
+        _await(tables, ledger, divided=origin == "kafka")
+        watch = Watch(tables)
+        watch.start()
+        due = posted(service, rate, JOURNEYS)
+        _await(tables, ledger, divided=origin == "kafka")
+        watch.over.set()
+        watch.join()
+        positions = {}
+        after = 0
+        while page := ledger.read(STUDY, after, 1_000):
+            after = page[-1].position
+            for one in page:
+                event = written(one, STUDY)
+                positions[event["id"]] = one.position
+        return sorted(watch.when(positions[name]) - when for name, when in due.items())
+
+
+def _await(tables: ViewTables, ledger: PostgresLedger, *, divided: bool) -> None:
+    deadline = time.monotonic() + SETTLE_SECONDS_MAX
+    while reflected(tables, STUDY) < ledger.head(STUDY) or (
+        divided and not tables.partition_cursors(STUDY)
+    ):
+        assert time.monotonic() < deadline, "the views do not come along"
+        time.sleep(0.05)
+    time.sleep(0.1)  # the watch sees it too
+
+
+def told(figures: Sequence[Figures]) -> str:
+    """Medians with what they are of."""
+    each = ", ".join(f"{one.rate:,.0f}" for one in figures)
+    middle = statistics.median(one.rate for one in figures)
+    cpu = statistics.median(one.cpu_ms for one in figures)
+    return f"{middle:8,.0f} events/s, median of {each}; {cpu:.2f} ms CPU each"
+
+
+@contextlib.contextmanager
+def store() -> Iterator[tuple[Path, str, Pool]]:
+    """A fresh PostgreSQL: its folder, how to reach it, a pool."""
+    with (
+        tempfile.TemporaryDirectory(prefix="cairn-bench-") as folder,
+        EmbeddedPostgres(Path(folder)) as postgres,
+    ):
+        migrate(postgres.conninfo)
+        with closing(open_pool(postgres.conninfo)) as pool:
+            yield Path(folder), postgres.conninfo, pool
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--participants", type=int, default=PARTICIPANTS)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--rate", type=float, default=RATE)
+    asked = parser.parse_args()
+    rates: dict[str, list[Figures]] = {}
+    for _ in range(asked.rounds):
+        with (
+            tempfile.TemporaryDirectory(prefix="cairn-bench-") as kafka,
+            broker(Path(kafka)) as bootstrap,
+            store() as (folder, conninfo, pool),
+        ):
+            for name, one in throughput(
+                folder, conninfo, bootstrap, pool, asked.participants
+            ).items():
+                rates.setdefault(name, []).append(one)
+    for name, all_of_it in rates.items():
+        print(f"{name:22} {told(all_of_it)}")
+    for origin in ("ledger", "kafka"):
+        with (
+            tempfile.TemporaryDirectory(prefix="cairn-bench-") as kafka,
+            broker(Path(kafka)) as bootstrap,
+            store() as (folder, conninfo, pool),
+        ):
+            found = latencies(folder, conninfo, bootstrap, pool, asked.rate, origin)
+        middle, last = found[len(found) // 2], found[len(found) * 99 // 100]
+        print(
+            f"POST to all views by {origin}, {asked.rate:.0f}/s due: p50 {middle * 1e3:.1f} ms,"
+            f" p99 {last * 1e3:.1f} ms, {len(found)} events"
+        )
+
+
+if __name__ == "__main__":
+    main()
