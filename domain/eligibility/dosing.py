@@ -68,7 +68,7 @@ def total_days(rule: MedicationDays) -> Compiled:
         window, record = resolve(facts), completeness(facts, rule.complete_when)
         span = window.span
         if span is None or span.first is None or span.last is None:
-            return unresolved(name, window, record.needs)
+            return _uncounted(name, window, record, facts)
 
         def says(found: Sequence[Course]) -> Result:
             counted = _counted(found, filter_, span)
@@ -88,6 +88,12 @@ def total_days(rule: MedicationDays) -> Compiled:
         return noted(under_each(meant, says), meant, filter_)
 
     return evaluate
+
+
+def _uncounted(name: str, window: Resolved, record: Completeness, facts: Facts) -> Result:
+    """Days are counted between two of them: a window up to day 0 waits until it is planned."""
+    missing = window.missing or facts.day_0.missing
+    return unresolved(name, window._replace(missing=missing), record.needs)
 
 
 def _above(limit: int, least: int, most: int, record: Completeness) -> Truth:
@@ -199,7 +205,7 @@ def daily_dose(rule: DailyDose, protocol: "Protocol") -> Compiled:
         window, record = resolve(facts), completeness(facts, rule.complete_when)
         span = window.span
         if span is None or span.first is None or span.last is None:
-            return unresolved(name, window, record.needs)
+            return _uncounted(name, window, record, facts)
         weight, weighed_by = _weight(facts, rule.weight, weighing(facts))
 
         def says(found: Sequence[Course]) -> Result:

@@ -35,6 +35,8 @@ RULES: Mapping[str, str] = MappingProxyType(
         "unknown-observation": "The dictionary has no such code.",
         "unknown-statement": "There is no such statement.",
         "window-is-empty": "No day lies in the window.",
+        "window-of-a-lifetime": "A lifetime has no other first or last day than its own.",
+        "window-without-start": "Days are counted from a first one: the window needs `back`.",
         "wrong-kind": "An observation of this kind cannot decide such a rule.",
     }
 )
@@ -227,6 +229,9 @@ class _Checks:
         within = getattr(rule, "within", None)
         if isinstance(within, Window):
             yield from self._window(within, f"{place}/within")
+            counts_days = isinstance(rule, rules.MedicationDays | rules.DailyDose)
+            if counts_days and (within.back is None or within.anchor == "lifetime"):
+                yield Problem(f"{place}/within", "window-without-start")
         if getattr(rule, "anchor", None) == "day-0":
             yield from self._day_0(f"{place}/anchor")
         if isinstance(rule, rules.DailyDose):
@@ -241,6 +246,8 @@ class _Checks:
         nothing = window.back is not None and int(window.back[1:-1]) == 0
         if nothing and window.until == "day-before":
             yield Problem(place, "window-is-empty")
+        if window.anchor == "lifetime" and (window.back is not None or window.until != "anchor"):
+            yield Problem(place, "window-of-a-lifetime")
 
     def _day_0(self, place: str) -> Found:
         given = any(visit.kind == "dosing" for visit in self.protocol.visits)

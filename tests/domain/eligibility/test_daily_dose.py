@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+from domain.clinical.interval import UNKNOWN
 from tests.domain.eligibility.charts import (
     Fact,
     booked,
@@ -13,6 +15,7 @@ from tests.domain.eligibility.charts import (
     screened,
     steroid,
 )
+from tests.domain.eligibility.small import says
 from tests.domain.tables import table, words
 from tests.specs import lk_23_01
 
@@ -195,3 +198,25 @@ def test_e3_the_mean_is_asked_for_where_the_protocol_says_so() -> None:
     assert outcome("E3", screened(), WEIGHT, more, medicines_taken, protocol=mean).outcome == (
         "failed"
     )
+
+
+def test_a_window_up_to_day_0_waits_until_it_is_planned() -> None:
+    rule = {
+        "rule": "medication-days",
+        "classes": ["corticosteroid"],
+        "more_than_days": 14,
+        "within": {"anchor": "screening", "back": "P4W", "until": "before-day-0"},
+    }
+    waiting = says(rule, screened(), medicines_taken, steroid("5", "2026-11-20"))
+    assert (waiting.truth, waiting.for_true) == (UNKNOWN, ("planned-day-0",))
+    assert says(rule, screened(), booked(), medicines_taken, steroid("5", "2026-11-20")).truth
+
+
+def test_the_day_of_a_change_and_the_weight_are_asked_for_where_they_decide() -> None:
+    before = steroid("40", "2026-01-05", record="P", at="2026-11-20")
+    after = steroid("5", "2026-01-05", record="P", at="2026-11-22", changed_on="2026-11")
+    month = replace(after, data={**after.data, "changed_on": "2026-10"})
+    assert _e3(WEIGHT, before, after).outcome == "failed"
+    assert _e3(WEIGHT, before, month).missing == ("medication/P/changed_on",)
+    two = _e3(lab("weight", "50", "kg"), lab("weight", "100", "kg"), before)
+    assert (two.outcome, two.missing) == ("unknown", ("weight",))
