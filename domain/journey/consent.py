@@ -86,8 +86,10 @@ class Consent:
 
 
 def reconsent_due(trial: "Trial", participant: "Participant") -> str | None:
-    """The newer form that asks for re-consent and was not signed yet, or None."""
-    if participant.consent.current(trial.zone(participant.site)) is None:
+    """The newer form that asks for re-consent and was not signed yet; None when there is none, or
+    the journey is over."""
+    zone = trial.zone(participant.site)
+    if participant.consent.current(zone) is None or participant.over(zone) is not None:
         return None
     signed = {noted.body.form_version for noted in participant.consent.given}
     forms = list(trial.consent_forms.values())

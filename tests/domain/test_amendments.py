@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from domain.in_force import awaited, governing, in_force
+from domain.journey.consent import reconsent_due
 from domain.journey.safety import runs_of
 from domain.schedule import schedule
 from domain.time import When
@@ -165,6 +166,17 @@ def test_whose_journey_is_over_stays_under_the_version_of_its_end(ending: Said) 
     study.post(said("retracted", "2026-12-17", position=study.position(ending)))
     assert study.trial.version_for(study.participant()) == "3.0"
     assert ("protocol-version",) in standing(study)
+
+
+@pytest.mark.parametrize("ending", ENDINGS, ids=lambda one: one.body.type)
+def test_whose_journey_is_over_signs_no_newer_form(ending: Said) -> None:
+    study = two_sites()
+    given(*treated, study=study)
+    newer = {"form_version": "2.0", "reconsent": True}
+    study.tell(said("consent-form-approved", "2026-12-10", "sponsor", **newer))
+    assert reconsent_due(study.trial, study.participant()) == "2.0"
+    study.post(ending)
+    assert reconsent_due(study.trial, study.participant()) is None
 
 
 def test_who_failed_screening_stays_until_screening_is_opened_again() -> None:

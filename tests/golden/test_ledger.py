@@ -67,6 +67,10 @@ VIEW_DIGESTS: dict[str, list[tuple[str, str]]] = {
             "eb8a22607a6db4dcf05306b8533af41c1e6f63a99e05fef245962933ccecafdc",
             "as recorded",
         ),
+        (
+            "faf907cd09a59782f2fcff73961982de1de1bb1d998edef697cb582493f9a667",
+            "whoever's journey is over has no newer consent form to sign",
+        ),
     ],
     "safety": [
         (
