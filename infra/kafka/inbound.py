@@ -2,7 +2,7 @@
 hand, and a reader that goes back to messages which were passed before."""
 
 import threading
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +10,7 @@ from kafka import KafkaConsumer
 from kafka.consumer.subscription_state import ConsumerRebalanceListener
 from kafka.errors import (
     CommitFailedError,
+    CorruptRecordError,
     IllegalStateError,
     KafkaError,
     RebalanceInProgressError,
@@ -27,16 +28,16 @@ SESSION_MILLISECONDS = 10_000
 """After so long a process that died is missed, and its partitions go to the others."""
 HEARTBEAT_MILLISECONDS = 2_000
 POLL_INTERVAL_MILLISECONDS = 300_000
-PROBE_MILLISECONDS = 500
+PROBE_MILLISECONDS = 5_000
 ANSWER_MILLISECONDS = 10_000
-REREAD_SECONDS = 10.0
+REREAD_MILLISECONDS = 10_000
 CLOSE_MILLISECONDS = 5_000
 
 Partition = tuple[str, int]
 """Topic and number."""
 Headers = tuple[tuple[str, bytes | None], ...]
 UNREADABLE: Headers = (("", None),)
-"""In place of headers that are none."""
+"""In place of the headers of what is no record."""
 
 
 class BrokersAway(Exception):
@@ -159,28 +160,22 @@ class Inbox:
     def _polled(self, seconds: float) -> dict[TopicPartition, list[Message]]:
         try:
             polled = self._consumer.poll(timeout_ms=int(seconds * 1_000))
-        except UnicodeDecodeError:
+        except CorruptRecordError as error:
+            if not _as_written(error):
+                raise
             return self._past_unreadable()
         return {partition: list(map(_message, records)) for partition, records in polled.items()}
 
     def _past_unreadable(self) -> dict[TopicPartition, list[Message]]:
-        """A header's name is no text, against the protocol, and the client reads nothing of the
-        batch that has it: its offsets are messages that say nothing."""
-        found: dict[TopicPartition, list[Message]] = {}
-        ours = self._consumer.assignment()
-        for one in ours:
-            self._pause({_named(other) for other in ours - {one}})
-            for _ in range(POLL_MESSAGES_MAX):
-                at = self._consumer.position(one)
-                try:
-                    for partition, records in self._consumer.poll(PROBE_MILLISECONDS).items():
-                        found.setdefault(partition, []).extend(map(_message, records))
-                    break
-                except UnicodeDecodeError:
-                    nothing = Message(one.topic, one.partition, at, None, None, UNREADABLE)
-                    found.setdefault(one, []).append(nothing)
-                    self._consumer.seek(one, at + 1)
-        return found
+        """A record is none, such as one with a header whose name is no text, and the client reads
+        nothing of its batch from there on: those offsets are messages that say nothing."""
+        for one, end in self._consumer.end_offsets(list(self._consumer.assignment())).items():
+            at = self._consumer.position(one)
+            if at < end and _unreadable(self._brokers, one, at):
+                # Before anything else is read: the client would stay with this record.
+                self._consumer.seek(one, at + 1)
+                return {one: [Message(*_named(one), at, None, None, UNREADABLE)]}
+        raise BrokersAway("a record could not be read, and now it can")
 
     def behind(self) -> dict[Partition, int]:
         """For each partition of ours how many messages are known that were not read yet."""
@@ -244,37 +239,46 @@ def reread(
 
     Raises BrokersAway.
     """
-    found: dict[int, Message | None] = {}
-    wanted = sorted(offsets)
+    wanted = set(offsets)
     one = TopicPartition(*partition)
+    consumer = None
     try:
         consumer = KafkaConsumer(
-            **brokers.options(),
-            group_id=None,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            isolation_level="read_committed",
+            **brokers.options(), group_id=None, isolation_level="read_committed"
         )
-    except KafkaError as error:
-        raise BrokersAway(type(error).__name__) from error
-    try:
         consumer.assign([one])
-        first = consumer.beginning_offsets([one])[one]
-        end = consumer.end_offsets([one])[one]
-        consumer.seek(one, max(first, wanted[0]))
-        position = max(first, wanted[0])
-        while position <= wanted[-1] and position < end:
-            records = consumer.poll(timeout_ms=int(REREAD_SECONDS * 1_000)).get(one, [])
-            if not records and consumer.position(one) <= position:
-                raise BrokersAway("the partition does not answer")
-            position = consumer.position(one)
-            for record in records:
-                found[record.offset] = _message(record)
+        begin = max(min(wanted), consumer.beginning_offsets([one])[one])
+        end = min(max(wanted) + 1, consumer.end_offsets([one])[one])
+        consumer.seek(one, begin)
+        read = _between(consumer, one, begin, end)
+        found = {message.offset: message for message in read if message.offset in wanted}
     except (KafkaError, IllegalStateError) as error:
         raise BrokersAway(type(error).__name__) from error
     finally:
-        consumer.close(autocommit=False, timeout_ms=CLOSE_MILLISECONDS)
-    return {offset: found.get(offset) for offset in wanted}
+        if consumer is not None:
+            consumer.close(autocommit=False, timeout_ms=CLOSE_MILLISECONDS)
+    return {offset: found.get(offset) for offset in sorted(wanted)}
+
+
+def _between(
+    consumer: KafkaConsumer, one: TopicPartition, begin: int, end: int
+) -> Iterator[Message]:
+    """What stands from one offset up to another; nothing for what cannot be read."""
+    position = begin
+    while position < end:
+        try:
+            records = consumer.poll(timeout_ms=REREAD_MILLISECONDS).get(one, [])
+        except CorruptRecordError as error:
+            if not _as_written(error):
+                raise
+            position = consumer.position(one) + 1
+            consumer.seek(one, position)
+            continue
+        yield from map(_message, records)
+        reached = consumer.position(one)
+        if reached <= position:
+            raise BrokersAway("the partition does not answer")
+        position = reached
 
 
 def prepare(brokers: Brokers, topics: Iterable[str]) -> None:
@@ -288,6 +292,26 @@ def prepare(brokers: Brokers, topics: Iterable[str]) -> None:
 
 def _named(partition: TopicPartition) -> Partition:
     return partition.topic, partition.partition
+
+
+def _unreadable(brokers: Brokers, one: TopicPartition, offset: int) -> bool:
+    """Whether what stands at an offset was written so that nobody can read it."""
+    consumer = KafkaConsumer(**brokers.options(), group_id=None, isolation_level="read_committed")
+    try:
+        consumer.assign([one])
+        consumer.seek(one, offset)
+        consumer.poll(timeout_ms=PROBE_MILLISECONDS)
+    except CorruptRecordError as error:
+        return _as_written(error)
+    finally:
+        consumer.close(autocommit=False, timeout_ms=CLOSE_MILLISECONDS)
+    return False
+
+
+def _as_written(error: CorruptRecordError) -> bool:
+    """Whether what cannot be read was written so. Bytes whose sum is wrong were spoilt on the way
+    or on the broker's disk: they are asked for again, and not passed."""
+    return "record structure" in str(error)
 
 
 def _message(record: Any) -> Message:

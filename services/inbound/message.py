@@ -4,7 +4,7 @@ a request."""
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from infra.kafka.inbound import Headers, Message, Partition
+from infra.kafka.inbound import UNREADABLE, Headers, Message, Partition
 from services import conditions
 from services.door import Invalid, Malformed, Posted, TooLarge, UnknownContent, cloudevents, strict
 from services.door.content import Content, form_of
@@ -60,6 +60,8 @@ def received(study: str, message: Message, terms: Terms) -> Received:
 
 def _posted(study: str, message: Message) -> Posted:
     headers, value = message.headers, message.value
+    if headers == UNREADABLE:
+        raise Malformed("record", "the record is none, or its header has no name in UTF-8")
     if value is None:
         raise Malformed("empty", "the message has no value")
     binary = any(name == f"{cloudevents.KAFKA_HEADER}specversion" for name, _ in headers)

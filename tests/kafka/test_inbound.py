@@ -68,7 +68,19 @@ def test_every_message_is_answered_and_none_blocks_another(
         assert [len(answers.of(place)) for place in places] == [1] * len(places)
         assert answers.keys[places[0]] == b"k"
         assert answers.headers[places[10]]["status"] == b"201"
-        _all_committed(broker, topic, len(places))
+        unreadable = send(broker, topic, [(b"k", b"{}", ((NoText("x"), b""),))], partition=0)
+        after = send(broker, topic, [as_json(consented("a", id="9"))], partition=0)
+        assert [one["status"] for one in answers.wait([*unreadable, *after])] == [400, 201]
+        _all_committed(broker, topic, len(places) + 2)
+
+
+class NoText(str):
+    """A header's name that a careless client writes as other bytes than UTF-8."""
+
+    __slots__ = ()
+
+    def encode(self, *_: object) -> bytes:
+        return b"\xff"
 
 
 SIGNED_BYTES = str(SIGNED).replace("'", '"').encode()
