@@ -36,35 +36,35 @@ from services.replay_check import ReplayCheck
 from tests.projections.watched import STUDY, Watched
 
 GOLDEN = Path(__file__).with_name("ledger-1.ndjson.gz")
-EVENTS = 4010
-BYTES = "020212124638f0bd816fffdc3c273b0a3ccd2abfc99722c4c224681b00e5ed9f"
+EVENTS = 4057
+BYTES = "5d2a27be7885d5721ad0edf3565dde0b3d24f6620933ff46c052ea8427549b9f"
 """SHA-256 over the leaf hashes, in order."""
-STATES = "29a782d021731f9a0d27c0c2d50c0cda838e0b2b4e99b7f514f32e9bf4499325"
+STATES = "43511d8bb006a9dacd265cf5ea997beb035f0603e8925922aa5de5cb57504915"
 """SHA-256 over every participant's last state: facts as they read, what is concluded, the stage,
 the consent and the protocol in force. Not the calendar: that is a view's."""
 
 VIEW_DIGESTS: dict[str, list[tuple[str, str]]] = {
     "calendar": [
         (
-            "e1c4cf0c23256ceaea31f1344eb9c662cb10d9ca86ecc93392b685597eedbd6e",
+            "7222cb829a2434280931e8e27b078979f9e5f1624c4e57bbf414ce70bffb2a20",
             "as recorded",
         ),
     ],
     "deviations": [
         (
-            "ca32060f1a02b22447d2bbf4dc3a17543ce3287270655d5bcd4613a4835f182e",
+            "9c60e0d7eea77f16dcd357bbf83ab79a4925f1fa26607d2c347ecaa7c88db482",
             "as recorded",
         ),
     ],
     "eligibility": [
         (
-            "914313285088100d2df463092c8a355d7146d1e4a07aea26262d7392d888f698",
+            "dfe024e1d753b33d84a01f58b09b802de6846984ee61f21ce0e4105479ff9241",
             "as recorded",
         ),
     ],
     "enrolment": [
         (
-            "eb8a22607a6db4dcf05306b8533af41c1e6f63a99e05fef245962933ccecafdc",
+            "23d64132c9825cd0a1c179f76b3bb06c3ee75cf5e8de00855098215dbaee6476",
             "as recorded",
         ),
         (
@@ -74,13 +74,13 @@ VIEW_DIGESTS: dict[str, list[tuple[str, str]]] = {
     ],
     "safety": [
         (
-            "e4f9c30198d50e4d503c5535bc6b76d8a4c591113a409908f3f8c1a4dd7fd4c2",
+            "d7cdc1ba6f18f6111095318dd8b946d7cbd066f5a389c516bb56832187046cfc",
             "as recorded",
         ),
     ],
     "schedule": [
         (
-            "203f59506c8b6799039e31a6adb7aa12877a54414354a34a89a65aaaf50c67fc",
+            "88857ea0cf084adfd512ddead002c4e4f799e30853de8fdfe82f8320dc72e2f4",
             "as recorded",
         ),
         (
