@@ -79,7 +79,7 @@ def relayed(pool: Pool, conninfo: str, bootstrap: str, events: int) -> float:
     with closing(PostgresLedger(pool)) as ledger:
         filled(ledger, study, events)
         cursors = RelayCursors(pool)
-        brokers = Brokers((bootstrap,))
+        brokers = Brokers(tuple(bootstrap.split(",")))
         ensure_topic(brokers, events_topic(study), configs=FOR_EVER)
         ports = Ports(ledger, cursors, conninfo, brokers, written, lambda *_, **__: None)
         relay, stop = Relay(ports, study), threading.Event()
@@ -99,7 +99,7 @@ class Arrivals(threading.Thread):
 
     def __init__(self, bootstrap: str) -> None:
         super().__init__(daemon=True)
-        brokers = Brokers((bootstrap,))
+        brokers = Brokers(tuple(bootstrap.split(",")))
         ensure_topic(brokers, events_topic(STUDY), configs=FOR_EVER)
         self.at: dict[str, float] = {}
         self.over = threading.Event()

@@ -3,7 +3,9 @@
 import os
 import random
 import signal
+import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from functools import partial
@@ -78,6 +80,11 @@ class DeadlyCursors(RelayCursors):
         return moved
 
 
+def said(name: str, **circumstances: Any) -> None:
+    """What the relay tells, for the message of a test that fails."""
+    print(f"{time.monotonic():.2f}", os.getpid(), name, circumstances, file=sys.stderr, flush=True)
+
+
 def run(conninfo: str, bootstrap: str, study: str, point: str, batch: int, seconds: float) -> None:
     """Relay a study until the process ends, or the point of a batch is reached."""
     deadly = Deadly(point, batch)
@@ -88,5 +95,6 @@ def run(conninfo: str, bootstrap: str, study: str, point: str, batch: int, secon
             outlet=partial(DeadlyOutlet, deadly=deadly),
             cursors=DeadlyCursors(pool, deadly),
             lease_seconds=seconds,
+            notice=said,
         )
         Relay(ports, study).run(threading.Event())

@@ -131,7 +131,7 @@ def ports_on(pool: Pool, bootstrap: str, partitions: int = PARTITIONS, **more: A
         ledger=PostgresLedger(pool),
         cursors=RelayCursors(pool),
         conninfo=conninfo_of(pool),
-        brokers=Brokers((bootstrap,), partitions),
+        brokers=Brokers(tuple(bootstrap.split(",")), partitions),
         encode=written,
         notice=lambda _name, **_circumstances: None,
     )

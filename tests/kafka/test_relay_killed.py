@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import random
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -14,14 +15,17 @@ import psycopg
 import pytest
 
 from infra.kafka.relay import Ports
-from infra.postgres.lease import Lease
+from infra.postgres.lease import LEASE_SECONDS, Lease
 from infra.postgres.pool import Pool
+from tests.kafka.cluster import Cluster
 from tests.kafka.relay_process import POINTS, run
 from tests.kafka.relayed import Study, consumed, ports_on, relaying, seen, sent, until
 
 PEOPLE = [f"P{number}" for number in range(20)]
-LEASE_SECONDS = 1.0
+HANGING_SECONDS = 1.0
+"""The lease of a relay that is to lose it."""
 END_SECONDS_MAX = 20
+ROUNDS = 2
 
 Start = Callable[..., ForkServerProcess]
 
@@ -46,10 +50,11 @@ def start(processes: ForkServerContext, database: str, broker: str, study: str) 
     """Starts a relay of the study in a process that ends at a point of a batch."""
     started: list[ForkServerProcess] = []
 
-    def begin(point: str = "never", batch: int = 0, seconds: float = 8.0) -> ForkServerProcess:
-        process = processes.Process(
-            target=run, args=(database, broker, study, point, batch, seconds), daemon=True
-        )
+    def begin(
+        bootstrap: str, point: str = "never", batch: int = 0, seconds: float = LEASE_SECONDS
+    ) -> ForkServerProcess:
+        arguments = (database, bootstrap, study, point, batch, seconds)
+        process = processes.Process(target=run, args=arguments, daemon=True)
         process.start()
         started.append(process)
         return process
@@ -80,7 +85,7 @@ def test_a_relay_that_dies_at_a_point_again_and_again_loses_and_doubles_nothing(
     deaths = 4
     for batch in range(deaths):
         some(ledger, 300)
-        killed(start(point, batch % 3))
+        killed(start(broker, point, batch % 3))
         assert is_told_in_order(broker, ledger)
     some(ledger, 50)
     with relaying(ports):
@@ -104,7 +109,7 @@ def test_another_relay_takes_over_within_seconds_of_a_kill(
 ) -> None:
     ledger = Study(ports.ledger, study)
     some(ledger, 10)
-    first = start()
+    first = start(broker)
     until(lambda: sent(ports, ledger), "the first relays")
     with relaying(ports):
         os.kill(first.pid or 0, signal.SIGKILL)
@@ -121,7 +126,7 @@ def test_a_relay_that_hangs_loses_the_study_and_wakes_up_without_harm(
     """It is stopped in the middle of its work, with messages handed over and on their way."""
     ledger = Study(ports.ledger, study)
     some(ledger, 10)
-    hanging = start(seconds=LEASE_SECONDS)
+    hanging = start(broker, seconds=HANGING_SECONDS)
     until(lambda: sent(ports, ledger), "the first relays")
     some(ledger, 3_000)
     until(lambda: not sent(ports, ledger) and moved_beyond(ports, study, 11), "it is at work")
@@ -169,6 +174,43 @@ def test_a_relay_whose_connection_is_cut_takes_the_study_up_again(
         some(ledger, 10)
         until(lambda: sent(ports, ledger), "it relays again")
     assert seen(consumed(broker, study)) == ledger.told()
+
+
+@pytest.mark.slow
+def test_relays_and_brokers_are_killed_at_random_under_load(
+    pool: Pool, start: Start, brokers: Cluster, study: str
+) -> None:
+    """One of three brokers at a time, and relays that die in the middle of their work."""
+    ports = ports_on(pool, brokers.bootstrap)
+    with closing(ports.ledger):
+        ledger, over = Study(ports.ledger, study), threading.Event()
+        some(ledger, 10)
+        with relaying(ports):
+            until(lambda: sent(ports, ledger), "the topic is there: making it takes all brokers")
+
+        def post() -> None:
+            while not over.wait(0.02):
+                some(ledger, 10)
+
+        posting = threading.Thread(target=post)
+        posting.start()
+        try:
+            for _ in range(ROUNDS):
+                relays = [start(brokers.bootstrap, random.choice(POINTS), 3) for _ in range(2)]
+                node = random.choice(brokers.nodes)
+                brokers.kill(node)
+                relays.append(start(brokers.bootstrap))
+                before = ledger.ledger.head(study)
+                until(lambda: moved_beyond(ports, study, before), "it goes on")  # noqa: B023
+                for relay in relays:
+                    relay.kill()
+                brokers.start()
+        finally:
+            over.set()
+            posting.join()
+        start(brokers.bootstrap)
+        until(lambda: sent(ports, ledger), "all was sent")
+        assert seen(consumed(brokers.bootstrap, study)) == ledger.told()
 
 
 def lost(study: str) -> dict[str, str]:
