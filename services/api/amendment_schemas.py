@@ -1,6 +1,6 @@
 """Schemas of what the API answers about amendments."""
 
-from services.api.schema_words import Schema, list_of, null_or, record
+from services.api.schema_words import Schema, list_of, null_or, record, ref
 
 _TEXT: Schema = {"type": "string"}
 _DAY: Schema = {"type": "string", "format": "date"}
@@ -26,21 +26,20 @@ AMENDMENTS: dict[str, Schema] = {
         participant=_TEXT,
         awaited={**null_or(_CAUSE), "description": "Active at the site, without consent to it."},
     ),
-    "ActiveSites": list_of(
-        record(
-            {
-                "site": _TEXT,
-                "active": {
-                    "type": "array",
-                    "items": record({**_ACT, "protocol": _TEXT, "until": null_or(_TEXT)}),
-                },
-                "approvals": {
-                    "type": "array",
-                    "items": record({**_ACT, "by": _TEXT, "reference": null_or(_TEXT)}),
-                },
-            }
-        )
+    "ActiveSite": record(
+        {
+            "site": _TEXT,
+            "active": {
+                "type": "array",
+                "items": record({**_ACT, "protocol": _TEXT, "until": null_or(_TEXT)}),
+            },
+            "approvals": {
+                "type": "array",
+                "items": record({**_ACT, "by": _TEXT, "reference": null_or(_TEXT)}),
+            },
+        }
     ),
+    "ActiveSites": list_of(ref("ActiveSite")),
     "Adopted": list_of(
         record(
             {

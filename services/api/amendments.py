@@ -16,6 +16,7 @@ from domain.trial.study import Trial
 from projections.view import instant_text
 from services.api import access, asked, tables
 from services.api.replies import CSV, JSON, etag, json_reply
+from services.auth import Caller
 from services.bootstrap import Cairn
 from services.door.refused import invalid
 from services.state import NotFound
@@ -36,6 +37,8 @@ AsOf = Annotated[
         description="As known then: a position of the log, an instant or a date (its end in UTC).",
     ),
 ]
+
+OfSite = Annotated[str | None, Query(max_length=64, description="Only of this site.")]
 
 
 @router.get("/studies/{study}/participants/{participant}/protocols")
@@ -75,25 +78,16 @@ def get_protocol_sites(request: Request, on: On = None, as_of: AsOf = None) -> R
     """
     caller, study = access.within_study(request, "read")
     cairn, version = access.cairn_of(request), str(request.path_params["version"])
-    trial, position = cairn.hot.trial(study), cairn.ledger.head(study)
-    if as_of is not None:
-        position = _position(cairn, study, as_of)
-        trial = cairn.hot.trial_as_of(study, position)
+    trial, position = trial_then(cairn, study, as_of)
     if version not in trial.protocols:
         raise NotFound("protocol")
-    day = None if on is None else _moment("on", on)
-    items = [
-        item
-        for site in trial.sites
-        if caller.opens_site(site) and (item := _site(trial, site, version, day)) is not None
-    ]
-    return json_reply({"position": position, "items": items})
+    return json_reply({"position": position, "items": sites_of(trial, caller, version, on)})
 
 
 @router.get("/studies/{study}/protocols/{version}/participants")
 def get_protocol_participants(
     request: Request,
-    site: Annotated[str | None, Query(max_length=64, description="Only of this site.")] = None,
+    site: OfSite = None,
     limit: Annotated[
         int, Query(ge=1, le=asked.LIMIT_MAX, description="How many at most.")
     ] = asked.LIMIT_DEFAULT,
@@ -132,6 +126,30 @@ def get_protocol_participants(
 
 
 _ADOPTED = ("participant", "site", "status", "protocol", "since")
+
+
+def trial_then(cairn: Cairn, study: str, as_of: str | None) -> tuple[Trial, int]:
+    """The study as was known then, or as it stands; and the position. Raises Invalid, NotFound."""
+    if as_of is None:
+        return cairn.hot.trial(study), cairn.ledger.head(study)
+    position = _position(cairn, study, as_of)
+    return cairn.hot.trial_as_of(study, position), position
+
+
+def sites_of(
+    trial: Trial, caller: Caller, version: str, on: str | None, site: str | None = None
+) -> list[dict[str, Any]]:
+    """Where a version was active and approved (on a day), as far as the caller may see the sites.
+
+    Raises Invalid.
+    """
+    day = None if on is None else _moment("on", on)
+    return [
+        found
+        for name in trial.sites
+        if caller.opens_site(name) and site in (None, name)
+        if (found := _site(trial, name, version, day)) is not None
+    ]
 
 
 def _adopted(trial: Trial, participant: Participant, version: str) -> list[dict[str, Any]]:

@@ -249,7 +249,14 @@ _ANSWERS: dict[str, Schema] = {
         },
         left_out={"type": "array", "items": _TEXT},
     ),
-    "PublishedVersions": list_of(ref("PublishedVersion")),
+    "PublishedVersions": list_of(
+        {
+            "allOf": [
+                ref("PublishedVersion"),
+                record({}, sites={"type": "array", "items": ref("ActiveSite")}),
+            ]
+        }
+    ),
     "StudySummary": record(
         {
             "study": _TEXT,

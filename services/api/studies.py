@@ -9,6 +9,7 @@ from starlette.responses import Response
 from domain.trial.study import Trial
 from infra.protocol_files import DOCUMENT_BYTES_MAX
 from services.api import access, asked
+from services.api.amendments import AsOf, OfSite, On, sites_of, trial_then
 from services.api.replies import etag, json_reply
 from services.door import TooLarge
 from services.door.refused import invalid
@@ -75,12 +76,24 @@ def get_study(request: Request) -> Response:
 
 
 @router.get("/studies/{study}/protocols")
-def get_protocols(request: Request) -> Response:
-    """The published protocol versions, in the order of publication."""
-    _, study = access.within_study(request, "read")
+def get_protocols(
+    request: Request, on: On = None, as_of: AsOf = None, site: OfSite = None
+) -> Response:
+    """The published protocol versions, in the order of publication.
+
+    With `site`, `on` or both only those that the site (any site) worked under (on that day), and
+    where; `as_of` as was known then.
+    """
+    caller, study = access.within_study(request, "read")
     cairn = access.cairn_of(request)
+    trial, position = trial_then(cairn, study, as_of)
     items = [one.as_item() for one in cairn.publishing.versions(study)]
-    return json_reply({"position": cairn.hot.trial(study).position, "items": items})
+    items = [one for one in items if one["version"] in trial.protocols]
+    if on is not None or site is not None:
+        for item in items:
+            item["sites"] = sites_of(trial, caller, item["version"], on, site)
+        items = [one for one in items if one["sites"]]
+    return json_reply({"position": position, "items": items})
 
 
 @router.get("/studies/{study}/protocols/{version}")

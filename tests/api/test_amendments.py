@@ -97,6 +97,17 @@ async def test_a_version_lists_its_sites_and_how_far_it_has_come(amended: Api) -
     first = str(PROTOCOL["version"])
     then = (await amended.get(f"/protocols/{first}/sites?on={ACTIVE}")).json()["items"]
     assert [one["site"] for one in then] == ["02"]
+    before = sites[0]["active"][0]["position"] - 1
+    for query, versions in (
+        ("", [first, "3.0"]),
+        ("?site=01&on=2026-11-11", [first]),
+        (f"?site=01&on={ACTIVE}", ["3.0"]),
+        (f"?site=02&on={ACTIVE}", [first]),
+        (f"?on={ACTIVE}", [first, "3.0"]),
+        (f"?site=01&on={ACTIVE}&as_of={before}", [first]),
+    ):
+        found = (await amended.get(f"/protocols{query}")).json()["items"]
+        assert [one["version"] for one in found] == versions, query
     adopted = (await amended.get("/protocols/3.0/participants")).json()["items"]
     assert [(one["participant"], one["status"], one["since"]) for one in adopted] == [
         ("01-004", "in-force", ACTIVE)
@@ -126,7 +137,7 @@ async def test_who_has_to_consent_anew_is_listed_until_the_consent(amended: Api)
 
 @pytest.mark.parametrize("query", ["on=CANARY", "as_of=CANARY"])
 async def test_a_moment_that_is_none_is_refused(amended: Api, query: str) -> None:
-    for path in ("/participants/01-004/protocols", "/protocols/3.0/sites"):
+    for path in ("/participants/01-004/protocols", "/protocols/3.0/sites", "/protocols"):
         answer = await amended.get(f"{path}?{query}")
         assert answer.status_code == 422
         assert "CANARY" not in answer.text
