@@ -344,6 +344,31 @@ async def test_a_cursor_of_the_present_leads_nowhere_in_the_past(api: Api, tmp_p
     assert answer.json()["problems"][0]["pointer"] == "/query/cursor"
 
 
+async def test_the_example_of_the_documents_is_true(api: Api) -> None:
+    await begun(api, STEPS[:6])
+    headache = {"ae": "AE-2", "term": "Headache", "seriousness": ["hospitalisation"]}
+    heard = {"onset": "2026-12-09", "aware_at": "2026-12-12T09:00:00+07:00"}
+    ended = {"ae": "AE-2", "end": "2026-12-15", "outcome": "recovered"}
+    for day, body in (
+        ("2026-12-12", event("adverse-event-reported", "2026-12-12", **headache, **heard)),
+        ("2026-12-20", event("adverse-event-updated", "2026-12-20", **ended)),
+    ):
+        api.clock.now = datetime.fromisoformat(f"{day}T12:00:00+07:00")
+        path = f"{BASE}/participants/{ONE}/events"
+        assert (await api.send("POST", path, body)).status_code == 201
+
+    async def told(**asked: str) -> tuple[str, str | None, bool] | None:
+        found = await api.send("GET", url(f"/participants/{ONE}/safety", asked))
+        events = found.json()["adverse_events"]
+        return next(((one["status"], one["end"], bool(one["clocks"])) for one in events), None)
+
+    assert await told(as_of="2026-12-10") is None
+    assert await told(valid_at="2026-12-10") == ("open", None, False)
+    assert await told(as_of="2026-12-18") == ("open", None, True)
+    assert await told(valid_at="2026-12-18") == ("closed", "2026-12-15", True)
+    assert await told(as_of="2026-12-18", valid_at="2026-12-10") == ("open", None, False)
+
+
 async def test_a_position_or_moment_yet_to_come_is_the_end_of_the_log(api: Api) -> None:
     heads = await begun(api, STEPS[:KNOWN])
     for value in ("999999", "2999-01-01", (api.clock.now + timedelta(days=1)).date().isoformat()):
