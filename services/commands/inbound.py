@@ -55,10 +55,13 @@ def inbound(
 
 async def _until_ended(cairn: Cairn, caller: Caller, study: str | None, topic: str | None) -> None:
     ports = inbound_ports(cairn)
-    from infra.kafka.topics import inbound_topic
+    from infra.kafka.topics import inbound_topic, is_topic
     from services.inbound.process import Inbound
 
     topics = None if study is None else {study: topic or inbound_topic(study)}
+    for name in (topics or {}).values():
+        if not is_topic(name):
+            raise Trouble("a topic's name has letters, digits, dots, dashes and underscores only")
     process = Inbound(cairn, caller, ports, cairn.settings.kafka_inbound_patience, topics)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
