@@ -3,6 +3,7 @@ hand, and a reader that goes back to messages which were passed before."""
 
 import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -206,7 +207,8 @@ class Inbox:
 
     def close(self) -> None:
         """Leave the group, so that the others need not wait for a time-out."""
-        self._consumer.close(autocommit=False, timeout_ms=CLOSE_MILLISECONDS)
+        with suppress(KafkaError):
+            self._consumer.close(autocommit=False, timeout_ms=CLOSE_MILLISECONDS)
 
     def _pause(self, full: Collection[Partition]) -> None:
         ours = self._consumer.assignment()

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from infra.kafka.inbound import UNREADABLE, Headers, Message, Partition
-from services import conditions
+from services import conditions, logs
 from services.door import Invalid, Malformed, Posted, TooLarge, UnknownContent, cloudevents, strict
 from services.door.content import Content, form_of
 from services.door.refused import invalid
 from services.errors import problem_of
-from services.problems import Answered
+from services.problems import Answered, answered
 from services.terms import Terms
 
 ACCEPTED = ("application/json", "application/cloudevents+json")
@@ -56,6 +56,10 @@ def received(study: str, message: Message, terms: Terms) -> Received:
         return Received(study, message, posted, terms=_own_terms(message.headers, terms))
     except (Malformed, Invalid, TooLarge, UnknownContent) as error:
         return Received(study, message, problem=problem_of(error))
+    except Exception as error:  # noqa: BLE001 - a defect in one message must not stop the others
+        logs.defect(error)
+        problem = answered("internal", "The message was not recorded.")
+        return Received(study, message, problem=problem)
 
 
 def _posted(study: str, message: Message) -> Posted:

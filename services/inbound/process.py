@@ -94,6 +94,8 @@ class Inbound:
         self._kafka = ThreadPoolExecutor(1, "inbound")
         """The consumer belongs to one thread."""
         self._failures = 0
+        self._more = False
+        """More was at hand than one step takes."""
         self._looked = self._told = float("-inf")
         self._figures: Counter[str] = Counter()
 
@@ -125,10 +127,12 @@ class Inbound:
     async def _step(self) -> None:
         await self._follow()
         behind, quiet = await self._read(self._wait_seconds())
+        self._more = False
         await self._load()
         for one in self._followed.values():
             theirs = {} if quiet else {p: n for p, n in behind.items() if p[0] == one.topic}
             ready = one.sequence.taken(theirs, BATCH_MESSAGES_MAX)
+            self._more |= len(ready) == BATCH_MESSAGES_MAX
             if ready or one.settling.room.due(self._cairn.clock()):
                 settled = await one.settling.settle(ready, self._cairn.clock(), self._meanwhile)
                 await self._answer(settled)
@@ -136,6 +140,8 @@ class Inbound:
 
     def _wait_seconds(self) -> float:
         """How long messages may be waited for."""
+        if self._more:
+            return 0.0
         if any(len(one.sequence) for one in self._followed.values()):
             return QUIET_SECONDS
         rooms = (one.settling.room.next_due() for one in self._followed.values())

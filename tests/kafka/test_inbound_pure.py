@@ -104,6 +104,18 @@ def test_what_cannot_be_read_is_answered_with_its_rule(what: str) -> None:
     assert (said["status"], rules) == (status, {rule})
 
 
+def test_a_defect_in_one_message_is_answered_and_stops_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(_document: object, **_named: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("services.door.content.posted", broken)
+    found = read(consented("a"))
+    assert found.problem is not None
+    assert found.problem.status == 500
+
+
 def test_headers_set_conditions_as_over_rest() -> None:
     strict = read(consented("a"), ("prefer", b"handling=strict")).terms
     matched = read(consented("a"), ("if-match", b'"7"')).terms
