@@ -166,9 +166,9 @@ def parameters(operation: dict[str, Any]) -> set[str]:
 
 
 async def views(api: Api) -> dict[str, dict[str, Any]]:
-    """The operations that take a moment."""
+    """The operations that take both axes of time: views."""
     found = await operations(api)
-    return {path: one for path, one in found.items() if "as_of" in parameters(one)}
+    return {path: one for path, one in found.items() if "valid_at" in parameters(one)}
 
 
 def url(path: str, asked: dict[str, str]) -> str:
@@ -269,7 +269,7 @@ async def test_where_no_moment_is_taken_none_is_ignored(whole: tuple[Api, list[i
     others = {
         path: operation
         for path, operation in (await operations(api)).items()
-        if "as_of" not in parameters(operation) and "{" not in path
+        if "valid_at" not in parameters(operation) and "{" not in path
     }
     assert {"/schedule.ics", f"/participants/{ONE}/events", "/log", "/sites"} <= others.keys()
     for path, operation in others.items():
