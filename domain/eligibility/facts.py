@@ -312,6 +312,7 @@ def _last_recorded(noted: Noted[Any]) -> int:
 
 
 def surely_before(one: When, other: When, zone: ZoneInfo) -> bool:
+    """Whether one was over when the other began, however partial both are; never of one moment."""
     start = other.earliest(zone)
     return one.latest(zone) <= start and one.earliest(zone) < start
 

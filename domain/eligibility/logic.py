@@ -179,6 +179,7 @@ def _listed(results: Iterable[Result]) -> str:
 
 
 def together(lists: Iterable[Needs]) -> Needs:
+    """What any of the lists asks for, once each."""
     return tuple(dict.fromkeys([need for needs in lists for need in needs]))
 
 
