@@ -25,6 +25,8 @@ PEOPLE = [f"P{number}" for number in range(20)]
 HANGING_SECONDS = 1.0
 """The lease of a relay that is to lose it."""
 END_SECONDS_MAX = 20
+TAKE_OVER_SECONDS_MAX = 8
+"""About one where the machine is not busy; less than the lease, which only who hangs runs out."""
 ROUNDS = 2
 
 Start = Callable[..., ForkServerProcess]
@@ -116,7 +118,7 @@ def test_another_relay_takes_over_within_seconds_of_a_kill(
         began = time.monotonic()
         some(ledger, 10)
         until(lambda: sent(ports, ledger), "the second relays")
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < TAKE_OVER_SECONDS_MAX
     assert seen(consumed(broker, study)) == ledger.told()
 
 
@@ -129,7 +131,7 @@ def test_a_relay_that_hangs_loses_the_study_and_wakes_up_without_harm(
     hanging = start(broker, seconds=HANGING_SECONDS)
     until(lambda: sent(ports, ledger), "the first relays")
     some(ledger, 3_000)
-    until(lambda: not sent(ports, ledger) and moved_beyond(ports, study, 11), "it is at work")
+    until(lambda: moved_beyond(ports, study, 11), "it is at work")
     os.kill(hanging.pid or 0, signal.SIGSTOP)
     with relaying(ports):
         some(ledger, 500)
