@@ -67,6 +67,10 @@ VIEW_DIGESTS: dict[str, list[tuple[str, str]]] = {
             "23d64132c9825cd0a1c179f76b3bb06c3ee75cf5e8de00855098215dbaee6476",
             "as recorded",
         ),
+        (
+            "c7247395220fddb409dbfb1d127ab4a60dc78ecfae03ba7d1bb0d51f29304cb0",
+            "whoever's journey is over has no newer consent form to sign",
+        ),
     ],
     "safety": [
         (
@@ -83,7 +87,6 @@ VIEW_DIGESTS: dict[str, list[tuple[str, str]]] = {
 }
 """View -> its digests, each with the reason of the change; the last one counts."""
 
-OVER = "a journey that is over stays under the version of its end; only the version named differs"
 
 RULES_CHANGED: dict[tuple[str, str], str] = {}
 """(what, rule) of the replay check's findings -> why it is concluded otherwise since."""
