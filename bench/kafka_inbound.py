@@ -21,7 +21,8 @@ from bench.http import cpu_seconds, tree_seconds
 from bench.journey import documents
 from bench.kafka import broker
 from infra.kafka.brokers import Brokers
-from infra.kafka.topics import ensure_topic, inbound_topic, results_topic
+from infra.kafka.inbound import BrokersAway, prepare
+from infra.kafka.topics import inbound_topic, results_topic
 from infra.postgres.embedded import EmbeddedPostgres
 from services.bootstrap import Settings, open_cairn
 from services.publishing import Draft, built_in_protocol
@@ -49,8 +50,7 @@ def measured(data: Path, conninfo: str, store: int, bootstrap: str, people: int,
     with closing(open_cairn(Settings(data=data), conninfo=conninfo)) as cairn:
         asyncio.run(cairn.publishing.publish_protocol(Draft(protocol), TERMS))
     brokers = Brokers(tuple(bootstrap.split(",")), partitions=PARTITIONS)
-    for topic in (inbound_topic(study), results_topic(study)):
-        ensure_topic(brokers, topic)
+    _prepared(brokers, study)
     options = ("--role", "system", "--study", study)
     processes = [Process(conninfo, data, bootstrap, options) for _ in range(count)]
     answers = Answers(bootstrap, study)
@@ -72,6 +72,12 @@ def measured(data: Path, conninfo: str, store: int, bootstrap: str, people: int,
         f"{count:9}{number:9,}{number / sent:12,.0f}{number / took:12,.0f}"
         f"{(after[0] - before[0]) / number * 1e3:10.2f}{(after[1] - before[1]) / number * 1e3:8.2f}"
     )
+
+
+def _prepared(brokers: Brokers, study: str) -> None:
+    while True:
+        with contextlib.suppress(BrokersAway):  # a topic may be known a moment after it is made
+            return prepare(brokers, (inbound_topic(study), results_topic(study)))
 
 
 RATES: dict[int, list[float]] = {}
