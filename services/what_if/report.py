@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from domain.what_if import LISTS, Change
 
-ITEMS_MAX = 20_000
+ITEMS_MAX = 10_000
 """So many items stand in one JSON document; beyond them only the totals go on. A stream of lines
 has all of them."""
 
