@@ -38,8 +38,6 @@ Timeline = list[list[str | None]]
 NO_DAY = date.max
 """Where a row is sorted by day and has none: after all others."""
 
-KEY_DIGEST_BYTES = 16
-
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -56,10 +54,6 @@ class Row:
         """Canonical bytes: equal rows have equal ones, in memory and read back from a table."""
         columns = {name: _text(value) for name, value in self.columns.items()}
         return canonical([self.key, columns, self.item])
-
-    def digest(self) -> bytes:
-        """A short digest of the content, to tell a changed row from an unchanged one."""
-        return hashlib.blake2b(self.content(), digest_size=KEY_DIGEST_BYTES).digest()
 
 
 Rows = Callable[[Trial, Participant], Iterator[Row]]

@@ -30,9 +30,6 @@ class RowShape(Protocol):
     def item(self) -> Mapping[str, Any]:
         """What is shown, as plain JSON."""
 
-    def digest(self) -> bytes:
-        """Equal for rows of equal content."""
-
 
 class ViewShape(Protocol):
     """A view: what its rows are, and how it is kept."""
