@@ -65,8 +65,8 @@ def _stale(before: Told, after: Told) -> Change:
     blocked = confirmation_problem(reading.trial, reading.participant, reading.now)
     if blocked is None:
         why = "it has served, or the journey has ended"
-    elif before.protocol.version != after.protocol.version:
-        why = f"what was confirmed is the verdict under protocol {before.protocol.version}"
+    elif before.judged_by != after.judged_by:
+        why = f"what was confirmed is the verdict under protocol {before.judged_by}"
     else:
         why = blocked.detail
     return Change(
@@ -85,7 +85,7 @@ def _outcome(one: Outcome | None) -> str | None:
 
 
 def _said(told: Told) -> Facts:
-    return {"verdict": told.verdict, "protocol": told.protocol.version}
+    return {"verdict": told.verdict, "protocol": told.judged_by}
 
 
 def _words(criterion: _Criterion) -> str:

@@ -73,6 +73,8 @@ class Told:
     visits: Mapping[str, PlannedVisit]
     """By the subject that deviations name them by."""
     verdict: str
+    judged_by: str
+    """The protocol version whose criteria were judged: of who is dosed, that of the dose."""
     outcomes: Mapping[str, Outcome]
     """By criterion."""
     confirmed: bool
@@ -99,6 +101,7 @@ def told(reading: Reading) -> Told:
         protocol=trial.protocol_of(participant),
         visits={one.subject: one for one in schedule(trial, participant)},
         verdict=verdict.verdict,
+        judged_by=verdict.protocol,
         outcomes={one.criterion: one for one in verdict.outcomes},
         confirmed=_confirmed(reading),
         stage=stage(trial, participant, now),
