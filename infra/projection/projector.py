@@ -21,7 +21,7 @@ from infra.projection.tables import Cursor, Overtaken, ViewTables
 
 POLL_SECONDS = 1.0
 ASIDE_SECONDS = 1.0
-STALLED_SECONDS = 10.0
+STALLED_SECONDS = 20.0
 """Partitions that nobody moved for so long, with events waiting, are joined."""
 JOIN_ROUNDS_MAX = 20
 
