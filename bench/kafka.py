@@ -73,8 +73,8 @@ def filled(ledger: PostgresLedger, study: str, events: int) -> None:
         ledger.append_now(study, Append(tuple(drafts)))
 
 
-def relayed(pool: Pool, conninfo: str, bootstrap: str, events: int) -> float:
-    """Events a second from an empty topic to the last acknowledgement."""
+def relayed(pool: Pool, conninfo: str, bootstrap: str, events: int) -> tuple[float, float]:
+    """Events a second from an empty topic to the last acknowledgement; processor seconds of each."""
     study = f"B-{uuid4().hex[:8]}"
     with closing(PostgresLedger(pool)) as ledger:
         filled(ledger, study, events)
@@ -84,14 +84,14 @@ def relayed(pool: Pool, conninfo: str, bootstrap: str, events: int) -> float:
         ports = Ports(ledger, cursors, conninfo, brokers, written, lambda *_, **__: None)
         relay, stop = Relay(ports, study), threading.Event()
         thread = threading.Thread(target=relay.run, args=(stop,))
-        began = time.perf_counter()
+        began, cpu = time.perf_counter(), time.process_time()
         thread.start()
         while (cursor := cursors.find(study)) is None or cursor.position < events:
             time.sleep(0.005)
-        took = time.perf_counter() - began
+        took, cpu = time.perf_counter() - began, time.process_time() - cpu
         relay.stop(stop)
         thread.join()
-    return events / took
+    return events / took, cpu / events
 
 
 class Arrivals(threading.Thread):
@@ -188,8 +188,11 @@ def main() -> None:
                 relayed(pool, postgres.conninfo, bootstrap, asked.events)
                 for _ in range(asked.rounds)
             ]
-        told = ", ".join(f"{rate:,.0f}" for rate in rates)
-        print(f"relay: {statistics.median(rates):,.0f} events/s, median of {told}")
+        told = ", ".join(f"{rate:,.0f}" for rate, _ in rates)
+        rate, cpu = (statistics.median(column) for column in zip(*rates, strict=True))
+        print(
+            f"relay: {rate:,.0f} events/s, median of {told}; {cpu * 1e6:.0f} us of processor each"
+        )
         found = latencies(Path(folder), postgres.conninfo, bootstrap, asked.rate)
         middle, last = found[len(found) // 2], found[len(found) * 99 // 100]
         print(
