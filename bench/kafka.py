@@ -74,7 +74,7 @@ def filled(ledger: PostgresLedger, study: str, events: int) -> None:
 
 
 def relayed(pool: Pool, conninfo: str, bootstrap: str, events: int) -> tuple[float, float]:
-    """Events a second from an empty topic to the last acknowledgement; processor seconds of each."""
+    """Events a second from an empty topic to the last acknowledgement; processor seconds each."""
     study = f"B-{uuid4().hex[:8]}"
     with closing(PostgresLedger(pool)) as ledger:
         filled(ledger, study, events)
