@@ -15,6 +15,7 @@ from tests.specs import (
     consented,
     event,
     given,
+    lk_23_01,
     open_protocol,
     protocol_but,
     referred,
@@ -100,6 +101,47 @@ def test_every_change_stands_in_one_of_the_lists() -> None:
     assert all(one.kind in LISTS[one.part] and one.why for one in found)
     known = {one.position for one in study.log}
     assert all(set(one.evidence) <= known for one in found)
+
+
+GONE: dict[str, Any] = {
+    "visits": (),
+    "procedures": {},
+    "criteria": (),
+    "dictionary": {},
+    "statements": {},
+    "clocks": (),
+    "toxicity": None,
+    "steroids": (),
+    "half_lives": {},
+    "accrual": None,
+    "stagger": None,
+    "dose": {"visit": None},
+}
+
+
+@pytest.mark.parametrize("gone", [*GONE, "everything"])
+def test_whatever_a_draft_leaves_out_its_participants_can_be_told_of(gone: str) -> None:
+    """The history goes on naming visits, codes and clocks that the draft does not have."""
+    study = given(
+        *treated,
+        said(
+            "observation-recorded", "2026-11-23", code="egfr", value="80", unit="mL/min/{1.73_m2}"
+        ),
+        said("attested", "2026-11-23", statement="breast-feeding", answer=False),
+        visit("V2", "2026-12-09", procedures=[{"code": "blood-count", "done": False}]),
+        booked("V5", "2026-12-21T09:00:00-05:00", "2026-12-08"),
+        event("AE-1", AWARE, grade=4, causality="possible", **SERIOUS),
+        report("AE-1", "site-to-sponsor", "2026-12-12T15:00:00-05:00"),
+        said("discontinued", "2027-01-15", cause="other"),
+        visit("ET", "2027-01-16"),
+        study=Study(lk_23_01()),
+    ).study
+    fields = {name: getattr(lk_23_01(), name) for name in Protocol.model_fields}
+    left_out = GONE if gone == "everything" else {gone: GONE[gone]}
+    if gone == "dictionary":  # what criteria read must be there
+        left_out["criteria"] = ()
+    found = differ(study, Protocol.model_validate({**fields, **left_out, "version": "3.0"}))
+    assert all(one.why for one in found)
 
 
 # --- visits ---------------------------------------------------------------------------------------
