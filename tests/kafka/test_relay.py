@@ -16,7 +16,7 @@ from infra.kafka.outlet import PRODUCER_BATCH_BYTES, Outlet
 from infra.kafka.relay import CannotStartOver, Ports, start_over
 from infra.kafka.topics import events_topic
 from infra.ledger.postgres import PostgresLedger
-from infra.ledger.types import Append
+from infra.ledger.types import Append, Appended
 from infra.postgres.pool import Pool
 from tests.kafka.relayed import (
     PARTITIONS,
@@ -121,15 +121,22 @@ def test_large_events_are_sent_among_small_ones(ports: Ports, broker: str, study
     assert 63_000 < max(at_once) < PRODUCER_BATCH_BYTES
 
 
-def test_nothing_overtakes_what_the_broker_refuses(ports: Ports, broker: str, study: str) -> None:
+@pytest.mark.parametrize("at_once", [40, 1])
+def test_nothing_overtakes_what_the_broker_refuses(
+    ports: Ports, broker: str, study: str, at_once: int
+) -> None:
+    """A batch that is too large is divided by the client library, a single message is refused."""
     ledger = Study(ports.ledger, study)
     ledger.append("P1")
     with relaying(ports):
         until(lambda: sent(ports, ledger), "it was sent")
         limit(broker, study, "40000")
-        small, large = draft("P1", 2), draft("P1", 3, "x" * 63_000)
-        drafts = (small, large, *(draft("P1", version) for version in range(4, 40)))
-        ports.ledger.append_now(study, Append(drafts))
+        drafts = [draft("P1", 2), draft("P1", 3, "x" * 63_000)]
+        drafts += [draft("P1", version) for version in range(4, 10)]
+        for first in range(0, len(drafts), at_once):
+            some = Append(tuple(drafts[first : first + at_once]))
+            assert isinstance(ports.ledger.append_now(study, some), Appended)
+            until(lambda: sent(ports, ledger) or halted(ports, study) is not None, "it tried")
         until(lambda: halted(ports, study) == Reason.TOPIC_LIMIT, "it halts")
     (told,) = [events for events in ledger.told().values() if events]
     (before,) = [events for events in seen(consumed(broker, study)).values() if events]
