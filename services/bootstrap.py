@@ -307,8 +307,13 @@ def relay_ports(cairn: Cairn) -> "Ports":
         conninfo=conninfo_of_pool(cairn.pool),
         brokers=brokers_of(cairn.settings),
         encode=cloudevents.written,
-        notice=logs.warned,
+        notice=_relay_told,
     )
+
+
+def _relay_told(name: str, **circumstances: Any) -> None:
+    """Log it; that the relay goes on is the one thing that nobody has to look at."""
+    (logs.happened if name == "relay-resumed" else logs.warned)(name, **circumstances)
 
 
 def worker_ports(cairn: Cairn) -> "WorkerPorts":
