@@ -5,7 +5,7 @@
 #   make check       format, lint, types, import contracts, then the test suite
 #   make install     the environment in .venv, and `cairn` in it
 #   make containers  the image, compose and another PostgreSQL: needs a Docker engine
-#   make bench       appends, posts, criteria and the replay check, beside something else where there is
+#   make bench       everything that is measured, beside the peers; ARGS="append --quick" for a part
 #   make docs        write the generated reference pages anew
 #   make lock        write the lock files anew from pyproject.toml
 #   make clean       remove what this file made; data in .cairn stays
@@ -50,12 +50,8 @@ containers: develop
 	CAIRN_TESTS_ENGINE=required $(BIN)/python -m pytest tests/containers
 
 bench: develop
-	$(BIN)/python -m bench.append
-	$(BIN)/python -m bench.http
-	$(BIN)/python -m bench.eligibility
-	$(BIN)/python -m bench.as_of
-	$(BIN)/python -m bench.replay
-	$(BIN)/python -m bench.what_if
+	-$(PIP) install --quiet --no-build-isolation --editable '.[bench]'
+	$(BIN)/python -m bench $(ARGS)
 
 install: $(VENV)/installed
 develop: $(VENV)/developed
