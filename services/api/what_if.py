@@ -6,13 +6,14 @@ that posts have their turn, and it ends when whoever asked has gone.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import AbstractContextManager, aclosing, closing
 from dataclasses import replace
 from typing import Any
 
 import orjson
 from fastapi import APIRouter
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
@@ -99,21 +100,25 @@ def _of_the_present(query: Query) -> None:
 
 async def _whole(request: Request, cohort: Cohort) -> Response:
     report = Report()
-    async for part in _slices(cohort):
-        for one in part:
-            report.add(one)
-        if await request.is_disconnected():
-            return Response(status_code=GONE)
+    async with aclosing(_slices(cohort)) as parts:
+        async for part in parts:
+            for one in part:
+                report.add(one)
+            if await request.is_disconnected():
+                return Response(status_code=GONE)
     return json_reply({**cohort.head(), **report.document()})
 
 
-async def _slices(cohort: Cohort) -> AsyncIterator[list[Compared]]:
-    """The cohort, part by part: between two of them others have their turn."""
-    found = iter(cohort)
-    ended = False
-    while not ended:
-        part, ended = await asyncio.to_thread(_slice, found)
-        yield part
+async def _slices(cohort: Cohort) -> AsyncGenerator[list[Compared], None]:
+    """The cohort, part by part: between two of them others have their turn.
+
+    Whoever ends it waits for the slice at hand: no thread goes on afterwards.
+    """
+    with closing(iter(cohort)) as found:
+        ended = False
+        while not ended:
+            part, ended = await run_in_threadpool(_slice, found)
+            yield part
 
 
 def _slice(found: Iterator[Compared]) -> tuple[list[Compared], bool]:
@@ -143,10 +148,11 @@ class _Lines(StreamingResponse):
 async def _lines(cohort: Cohort) -> AsyncIterator[bytes]:
     report = Report()
     try:
-        async for part in _slices(cohort):
-            for one in part:
-                report.add(one, keep=False)
-            yield b"".join(_of(part, cohort, report))
+        async with aclosing(_slices(cohort)) as parts:
+            async for part in parts:
+                for one in part:
+                    report.add(one, keep=False)
+                yield b"".join(_of(part, cohort, report))
     except OURS as error:
         yield _line({"problem": _document(error)})
     except Exception as error:  # noqa: BLE001  the status is sent: a line must say that it ended

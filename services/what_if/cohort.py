@@ -3,7 +3,7 @@
 One participant is in memory at a time. Who cannot be read or judged is named, and the others go on.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
 from domain.participant import Participant, replay
@@ -72,7 +72,7 @@ class Cohort:
             "protocols": {"today": list(self._trial.protocols), "what_if": self.draft.version},
         }
 
-    def __iter__(self) -> Iterator[Compared]:
+    def __iter__(self) -> Generator[Compared, None, None]:
         """Each participant of the query's site, by name. StoreAway."""
         for stored in self._ledger.histories(self._study, up_to=self.position):
             self._pause()
