@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from infra.postgres.pool import Pool, borrowed
+from infra.postgres.pool import Pool, borrowed, reading
 from infra.postgres.statements import load
 
 SQL = load("relay")
@@ -40,7 +40,7 @@ class RelayCursors:
 
     def find(self, study: str) -> RelayCursor | None:
         """The study's cursor, None when it was never relayed."""
-        with borrowed(self._pool) as connection:
+        with reading(self._pool) as connection:
             row = connection.execute(SQL["find"], {"study": study}).fetchone()
         return None if row is None else _cursor(row)
 

@@ -37,9 +37,9 @@ SESSION_SECONDS = 6.0
 POLL_INTERVAL_SECONDS = 60.0
 """A worker that does not come back for messages for so long hangs, and is put out of the group."""
 POLL_SECONDS = 0.05
-POLL_SECONDS_BUSY = 0.01
+POLL_SECONDS_BUSY = 0.02
 """While events come: how soon a partition that none of them is in is known to have them all."""
-POLL_SECONDS_WAITING = 0.002
+POLL_SECONDS_WAITING = 0.005
 """While a message is there that the relay's cursor has not reached: it does in a moment."""
 WAITING_MESSAGES_MAX = 5_000
 BUSY_SECONDS = 1.0

@@ -22,6 +22,8 @@ from tests.kafka.working import (
 )
 from tests.projections.watched import Watched, fill, watched
 
+pytestmark = pytest.mark.slow
+
 EVENTS_PER_SECOND = 40
 KILLS_PER_POINT = 2
 MOVED_SECONDS_MAX = 3 * SESSION_SECONDS
