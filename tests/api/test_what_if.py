@@ -190,12 +190,10 @@ async def test_a_token_of_a_site_sees_its_own_participants_alone(study: Api) -> 
     await ask(study, draft(), "/participants/02-1/what-if", role="coordinator", scope=scope)
 
 
-@pytest.mark.parametrize(
-    ("role", "status"), [("auditor", 200), ("monitor", 200), ("sponsor", 200), ("system", 403)]
-)
-async def test_who_may_read_may_ask_about_a_draft(study: Api, role: str, status: int) -> None:
-    for path in ("/what-if", "/participants/01-1/what-if"):
-        assert (await study.post(path, draft(), role=role)).status_code == status
+async def test_who_may_read_may_ask_about_a_draft(study: Api) -> None:
+    for role, status in (("auditor", 200), ("monitor", 200), ("sponsor", 200), ("system", 403)):
+        for path in ("/what-if", "/participants/01-1/what-if"):
+            assert (await study.post(path, draft(), role=role)).status_code == status, role
 
 
 async def test_events_are_proposed_by_whoever_may_post_them(study: Api) -> None:
@@ -224,28 +222,26 @@ async def test_a_draft_that_is_not_whole_is_refused_with_every_place(study: Api)
     assert both.status_code == 422
 
 
-@pytest.mark.parametrize(
-    ("content", "media", "status"),
-    [
-        (b"{", "application/json", 400),
-        (b"[1", "application/yaml", 400),
-        (b"", "application/json", 422),
-        (b"[]", "application/json", 422),
-        (b"1", "application/json", 422),
-        (b"{}", "text/plain", 415),
-        (b'{"a": 1, "a": 1}', "application/json", 400),
-        (b" " * (8 * 1024 * 1024 + 1), "application/json", 413),
-        (b'{"events": [], "protocol": {}, "more": 1}', "application/json", 422),
-        (b'{"study": "S-2", "version": "1", "title": "Another"}', "application/json", 422),
-    ],
-)
-@pytest.mark.parametrize("path", ["/what-if", "/participants/01-1/what-if"])
-async def test_what_cannot_be_read_is_refused(
-    study: Api, path: str, content: bytes, media: str, status: int
-) -> None:
-    answer = await study.post(path, content=content, media=media)
-    assert answer.status_code == status, answer.text
-    assert answer.headers["content-type"] == "application/problem+json"
+UNREADABLE = [
+    (b"{", "application/json", 400),
+    (b"[1", "application/yaml", 400),
+    (b"", "application/json", 422),
+    (b"[]", "application/json", 422),
+    (b"1", "application/json", 422),
+    (b"{}", "text/plain", 415),
+    (b'{"a": 1, "a": 1}', "application/json", 400),
+    (b" " * (8 * 1024 * 1024 + 1), "application/json", 413),
+    (b'{"events": [], "protocol": {}, "more": 1}', "application/json", 422),
+    (b'{"study": "S-2", "version": "1", "title": "Another"}', "application/json", 422),
+]
+
+
+async def test_what_cannot_be_read_is_refused(study: Api) -> None:
+    for path in ("/what-if", "/participants/01-1/what-if"):
+        for content, media, status in UNREADABLE:
+            answer = await study.post(path, content=content, media=media)
+            assert answer.status_code == status, (path, content[:80], answer.text)
+            assert answer.headers["content-type"] == "application/problem+json"
 
 
 async def test_unknown_studies_and_participants_are_not_found(study: Api) -> None:
