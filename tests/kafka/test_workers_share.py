@@ -14,6 +14,7 @@ from infra.projection.batch import Gap
 from infra.projection.following import Following
 from infra.projection.lane import take_in
 from infra.projection.partitions import Partition, divide, partition_of
+from infra.projection.tables import Overtaken
 from services.door.cloudevents import written
 from services.door.relayed import restored
 from tests import specs
@@ -172,3 +173,17 @@ def test_an_offset_is_not_trusted_when_another_message_stands_before_it(work: Wa
     one = share(work, offset=2)
     with pytest.raises(Gap):
         one.portion(topic(work)[1:], relay(work), restored)
+
+
+def test_of_two_workers_at_one_position_the_second_finds_it_moved(work: Watched) -> None:
+    work.post(HERE, specs.referred, specs.consented)
+    first, second = share(work), share(work)
+    ahead = first.portion(topic(work), relay(work), restored)
+    late = second.portion(topic(work)[:-1], relay(work), restored)
+    assert ahead is not None
+    assert late is not None
+    take_in([ahead])
+    stand = work.tables.partition_cursors(STUDY)
+    with pytest.raises(Overtaken):
+        take_in([late])
+    assert work.tables.partition_cursors(STUDY) == stand
