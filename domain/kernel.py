@@ -4,6 +4,7 @@ An event's body says what happened; the envelope says who recorded it, when, and
 """
 
 from abc import abstractmethod
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -188,10 +189,12 @@ class Noted(Generic[BodyT_co]):
         Of what happened at the same moment the content decides, then who sent it: the same in
         whatever order the facts arrived.
         """
-        mine, others = self.when.earliest(), other.when.earliest()
-        if mine != others:
-            return mine > others
-        said, other_said = (self.when.text, self.body.type), (other.when.text, other.body.type)
+        when, other_when = self.recorded.occurred_at, other.recorded.occurred_at
+        if when is not other_when:
+            mine, others = when.earliest(), other_when.earliest()
+            if mine != others:
+                return mine > others
+        said, other_said = (when.text, self.body.type), (other_when.text, other.body.type)
         if said != other_said:
             return said > other_said
         content, other_content = _first_difference(self.body, other.body)
@@ -242,9 +245,9 @@ def joined(
 ) -> tuple[Noted[BodyT], ...]:
     """The facts with one more, in the order of effective time (not of arrival)."""
     one = Noted(body, recorded)
-    place = len(facts)
-    while place and facts[place - 1].after(one):
-        place -= 1
+    if not facts or not facts[-1].after(one):
+        return (*facts, one)
+    place = bisect_right(facts, one.rank(), key=Noted.rank)
     return (*facts[:place], one, *facts[place:])
 
 

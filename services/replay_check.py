@@ -15,7 +15,7 @@ from domain.recompute import RACED_EVENTS_MAX, Difference, Known, Run, Standing,
 from domain.trial.events import SlotFreed, SlotTaken
 from domain.trial.study import Trial
 from infra.documents import Documents
-from infra.ledger.ledger import Ledger
+from infra.ledger.ledger import Log
 from infra.ledger.types import STUDY_STREAM, StoreAway, Stored
 from infra.projection.folds import Folds, recorded
 from services.replay_bytes import Broken, Bytes
@@ -92,7 +92,7 @@ class ReplayCheck:
 
     def __init__(
         self,
-        ledger: Ledger,
+        ledger: Log,
         documents: Documents,
         study: str,
         participant: str | None = None,

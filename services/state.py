@@ -20,8 +20,7 @@ from domain.trial.protocol import Protocol
 from domain.trial.study import Trial
 from infra.documents import Documents
 from infra.ledger.envelope import placed, read
-from infra.ledger.ledger import Ledger
-from infra.ledger.repository import Histories
+from infra.ledger.ledger import Log
 from infra.ledger.types import STUDY_STREAM, Stored
 
 PARTICIPANTS_MAX = 20_000
@@ -44,7 +43,7 @@ def recorded(stored: Stored) -> Recorded:
 class HotState:
     """Folds of the ledger, brought up to date on demand."""
 
-    def __init__(self, ledger: Ledger, documents: Documents) -> None:
+    def __init__(self, ledger: Log, documents: Documents) -> None:
         self._ledger = ledger
         self._documents = documents
         self._protocols: dict[tuple[str, str], Protocol] = {}
@@ -73,7 +72,7 @@ class HotState:
             return known
         known = self._advanced(study, known) if known is not None else None
         if known is None:
-            known = Histories(self._ledger, study, Participant, journey.evolve).get(name)
+            known = journey.replay(name, map(recorded, self._ledger.stream(study, name)))
         self._keep(study, known)
         return known
 

@@ -21,17 +21,8 @@ Deaf = Callable[[], None]
 """Ends a listening; a wake-up that is on its way may still arrive."""
 
 
-class Ledger(ABC):
-    """Appends and reads of every study's log. All methods may raise StoreAway."""
-
-    @abstractmethod
-    async def append(self, study: str, append: Append) -> Outcome:
-        """Append all of it or nothing. Raises StoreAway or StoreFull; ValueError for an append that
-        no ledger can take (no events, or too many)."""
-
-    @abstractmethod
-    def append_now(self, study: str, append: Append) -> Outcome:
-        """The same for callers without an event loop; it blocks."""
+class Log(ABC):
+    """Reads of every study's log, wherever a copy of it stands. All methods may raise StoreAway."""
 
     @abstractmethod
     def find(self, study: str, source: str, event_id: str) -> Found | None:
@@ -80,6 +71,19 @@ class Ledger(ABC):
     @abstractmethod
     def position_at(self, study: str, instant: datetime) -> int:
         """The last position recorded at or before an instant; 0 when there is none."""
+
+
+class Ledger(Log):
+    """Appends too. All methods may raise StoreAway."""
+
+    @abstractmethod
+    async def append(self, study: str, append: Append) -> Outcome:
+        """Append all of it or nothing. Raises StoreAway or StoreFull; ValueError for an append that
+        no ledger can take (no events, or too many)."""
+
+    @abstractmethod
+    def append_now(self, study: str, append: Append) -> Outcome:
+        """The same for callers without an event loop; it blocks."""
 
     @abstractmethod
     def listen(self, wake: Wake) -> Deaf:

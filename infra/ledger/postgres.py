@@ -10,7 +10,7 @@ from typing import Any, LiteralString
 from psycopg import Connection
 
 from infra.ledger.arrays import register
-from infra.ledger.ledger import PARTICIPANTS_PAGE, Deaf, Ledger, Wake
+from infra.ledger.ledger import PARTICIPANTS_PAGE, Deaf, Ledger, Log, Wake
 from infra.ledger.notices import Notices
 from infra.ledger.types import Append, Found, Outcome, StoreAway, Stored, bounded
 from infra.ledger.writer import Waiting, Writer
@@ -25,29 +25,11 @@ HISTORIES_PAGE_EVENTS = 1_000
 """So many events are read at a time where everybody's are read one after the other."""
 
 
-class PostgresLedger(Ledger):
-    """Every study's log in one database; appends by group commit, reads through the pool."""
+class PostgresLog(Log):
+    """Every study's log in one database, read through the pool; a standby's copy as well."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._writers: dict[str, Writer] = {}
-        self._lock = threading.Lock()
-        self._notices = Notices(self._connect)
-
-    async def append(self, study: str, append: Append) -> Outcome:
-        """Append all of it or nothing."""
-        bounded(append)
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Outcome] = loop.create_future()
-        self._writer(study).submit(Waiting(append, future, loop))
-        return await future
-
-    def append_now(self, study: str, append: Append) -> Outcome:
-        """The same for callers without an event loop; it blocks."""
-        bounded(append)
-        future: Future[Outcome] = Future()
-        self._writer(study).submit(Waiting(append, future, None))
-        return future.result()
 
     def find(self, study: str, source: str, event_id: str) -> Found | None:
         """Where the event of a (source, id) stands, or None."""
@@ -117,6 +99,42 @@ class PostgresLedger(Ledger):
         """The last position recorded at or before an instant; 0 when there is none."""
         return int(self._rows("position_at", study=study, instant=instant)[0][0])
 
+    def _stored(self, name: str, **values: Any) -> list[Stored]:
+        return [
+            Stored(position, stream, version, topic, body, digest.hex())
+            for position, stream, version, topic, body, digest in self._rows(name, **values)
+        ]
+
+    def _rows(self, name: str, **values: Any) -> list[tuple[Any, ...]]:
+        statement: LiteralString = SQL[name]
+        with reading(self._pool) as connection:
+            return connection.execute(statement, values, binary=True).fetchall()
+
+
+class PostgresLedger(PostgresLog, Ledger):
+    """Every study's log in one database; appends by group commit, reads through the pool."""
+
+    def __init__(self, pool: Pool) -> None:
+        super().__init__(pool)
+        self._writers: dict[str, Writer] = {}
+        self._lock = threading.Lock()
+        self._notices = Notices(self._connect)
+
+    async def append(self, study: str, append: Append) -> Outcome:
+        """Append all of it or nothing."""
+        bounded(append)
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Outcome] = loop.create_future()
+        self._writer(study).submit(Waiting(append, future, loop))
+        return await future
+
+    def append_now(self, study: str, append: Append) -> Outcome:
+        """The same for callers without an event loop; it blocks."""
+        bounded(append)
+        future: Future[Outcome] = Future()
+        self._writer(study).submit(Waiting(append, future, None))
+        return future.result()
+
     def listen(self, wake: Wake) -> Deaf:
         """Be woken when events are appended, by whatever process."""
         return self._notices.listen(wake)
@@ -144,14 +162,3 @@ class PostgresLedger(Ledger):
         connection = connect(conninfo_of(self._pool))
         register(connection)
         return connection
-
-    def _stored(self, name: str, **values: Any) -> list[Stored]:
-        return [
-            Stored(position, stream, version, topic, body, digest.hex())
-            for position, stream, version, topic, body, digest in self._rows(name, **values)
-        ]
-
-    def _rows(self, name: str, **values: Any) -> list[tuple[Any, ...]]:
-        statement: LiteralString = SQL[name]
-        with reading(self._pool) as connection:
-            return connection.execute(statement, values, binary=True).fetchall()

@@ -12,7 +12,7 @@ from domain.trial.protocol import Protocol
 from domain.trial.study import Trial
 from infra.documents import Documents
 from infra.ledger.envelope import read
-from infra.ledger.ledger import Ledger
+from infra.ledger.ledger import Log
 from infra.ledger.types import STUDY_STREAM, Stored
 
 PROTOCOLS_MAX = 1_000
@@ -25,7 +25,7 @@ class DocumentMissing(Exception):
 class Folds:
     """Reads prefixes of a study's streams and folds them. Nothing is kept but protocols."""
 
-    def __init__(self, ledger: Ledger, documents: Documents) -> None:
+    def __init__(self, ledger: Log, documents: Documents) -> None:
         self.ledger = ledger
         self._documents = documents
         self._protocols: dict[tuple[str, str], Protocol] = {}

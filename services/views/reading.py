@@ -14,7 +14,7 @@ from typing import Any
 from domain.time import When
 from domain.trial.study import Trial
 from infra.documents import Documents
-from infra.ledger.ledger import Ledger
+from infra.ledger.ledger import Log
 from infra.projection.folds import Folds
 from infra.projection.tables import Reading, ViewTables
 from projections import safety
@@ -40,7 +40,7 @@ class Views:
 
     def __init__(
         self,
-        ledger: Ledger,
+        ledger: Log,
         documents: Documents,
         hot: HotState,
         tables: ViewTables,
