@@ -25,6 +25,9 @@ from bench.setting import ROUNDS, Setting, setting
 
 PARTS: dict[str, str] = {
     "append": "bench.append",
+    "http": "bench.http",
+    "projecting": "bench.projecting",
+    "loading": "bench.loading",
 }
 
 

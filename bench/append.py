@@ -50,10 +50,11 @@ Way = Callable[[], Sample]
 def event(participant: str, version: int, number: int) -> Draft:
     """One event as a caller's request ends up: with an id, a source and its canonical bytes."""
     body = Consented(form_version=f"1.{number % 10}", signed_by="participant")
-    return _draft(participant, version, body, When.parse("2026-11-02T09:15:00-05:00"))
+    return draft(participant, version, body, When.parse("2026-11-02T09:15:00-05:00"))
 
 
-def _draft(participant: str, version: int, body: Event, occurred_at: When) -> Draft:
+def draft(participant: str, version: int, body: Event, occurred_at: When) -> Draft:
+    """An event with its place in the stream, ready to be appended."""
     recorded = Recorded(
         body=body,
         position=PROVISIONAL,
@@ -89,7 +90,7 @@ def bodies() -> list[tuple[Event, When]]:
 def journey(participant: str) -> list[Draft]:
     """A participant's twenty events, ready to be appended one by one."""
     return [
-        _draft(participant, version, body, when)
+        draft(participant, version, body, when)
         for version, (body, when) in enumerate(bodies(), start=1)
     ]
 
@@ -102,7 +103,7 @@ def appended(
     facts = bodies()
     work = [
         [
-            _draft(f"{run}-{caller}-{number}", version, body, when)
+            draft(f"{run}-{caller}-{number}", version, body, when)
             for number in range(journeys)
             for version, (body, when) in enumerate(facts, start=1)
         ]
@@ -112,9 +113,9 @@ def appended(
     gc.freeze()
 
     async def caller(drafts: Sequence[Draft]) -> None:
-        for draft in drafts:
+        for one in drafts:
             start = time.perf_counter()
-            outcome = await ledger.append(STUDY, Append((draft,)))
+            outcome = await ledger.append(STUDY, Append((one,)))
             waited.append(time.perf_counter() - start)
             assert isinstance(outcome, Appended)
 

@@ -1,19 +1,15 @@
 """POST of one event over HTTP, the whole path: Cairn beside what one would write without it.
 
-Both on the same embedded PostgreSQL with everything durable, one worker process each, in turns, so
-that the machine's mood falls on both; the clients run in a process of their own. Usage:
-`python -m bench.http [--journeys 2] [--rounds 3] [--only cairn] [--rate 150] [--json file]`.
+One worker process each, started anew in each round, whole journeys from clients in a process of
+their own. First as fast as they are answered, then at fixed times, where a late answer counts from
+when it was due.
 """
 
-import argparse
 import contextlib
 import json
-import os
 import signal
-import statistics
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,29 +17,27 @@ from uuid import uuid4
 
 from bench.journey import STUDY
 from bench.load import Order, Seen
-from infra.postgres.embedded import EmbeddedPostgres
-from infra.postgres.migrate import migrate
+from bench.measured import Row, Sample
+from bench.processes import cpu_seconds, processor_seconds
+from bench.setting import Setting
 
 CLIENTS = 64
-ROUNDS = 3
-JOURNEYS = 2
+JOURNEYS = 3
 """Whole journeys of every client in one measurement: twenty events each."""
 RATE = 150.0
 """Requests per second of the open loop: what the service without Cairn can still answer."""
-RATIO_MIN = 1.5
-"""What holds today even where other programs want the processors too; six is what is wanted."""
 READY_SECONDS_MAX = 60
-TICK = os.sysconf("SC_CLK_TCK")
 
 PATHS = {
     "cairn": f"/v1/studies/{STUDY}/participants/%s/events",
     "up": f"/v1/studies/{STUDY}/participants/%s/events",
     "peer": "/participants/%s/events",
+    "shared": "/participants/%s/events",
     "bare": "/participants/%s/events",
 }
 """`cairn` is the API alone, `up` has the projector and the clock worker in the same process, `peer`
-is the service without Cairn, `bare` a route that stores nothing."""
-MEASURED = ("bare", "peer", "cairn", "up")
+is the service without Cairn, `shared` a route whose waiting requests share one INSERT and commit
+and that knows no domain at all (the ceiling for Cairn), `bare` one that stores nothing."""
 
 
 @dataclass
@@ -97,7 +91,7 @@ def measured(
     run = f"{service.name}-{uuid4().hex[:6]}"
     path = PATHS[service.name]
     order = Order(service.port, path, service.token, clients, journeys, run, rate=rate)
-    before = cpu_seconds(service.process.pid), tree_seconds(store)
+    before = cpu_seconds(service.process.pid), processor_seconds(store)
     answer = subprocess.run(
         [sys.executable, "-m", "bench.load"],
         input=json.dumps(asdict(order)),
@@ -105,7 +99,7 @@ def measured(
         text=True,
         check=True,
     )
-    after = cpu_seconds(service.process.pid), tree_seconds(store)
+    after = cpu_seconds(service.process.pid), processor_seconds(store)
     seen = Seen(**json.loads(answer.stdout))
     assert not seen.failed, seen.failed
     count, sorted_ = len(seen.latencies), sorted(seen.latencies)
@@ -119,86 +113,51 @@ def measured(
     )
 
 
-def cpu_seconds(process: int) -> float:
-    """Processor time of a process so far."""
-    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICK
+def rows(setting: Setting) -> Iterator[Row]:
+    """Every service in turns, closed loop and open loop."""
+    stores = {name: setting.plain_database() for name in ("peer", "shared", "bare")}
+    stores |= {name: setting.database() for name in ("cairn", "up")}
+    closed: dict[str, list[Figures]] = {name: [] for name in PATHS}
+    opened: dict[str, list[Figures]] = {name: [] for name in PATHS}
+    journeys = setting.size(JOURNEYS, 1)
+    for _ in range(setting.rounds):
+        for name in PATHS:
+            with serving(name, setting.folder, stores[name]) as service:
+                keeper = setting.keeper
+                measured(service, keeper, 1, clients=CLIENTS // 4)  # warms it; does not count
+                closed[name].append(measured(service, keeper, journeys))
+                opened[name].append(measured(service, keeper, 1, rate=RATE))
+    yield from _closed(closed)
+    yield from _opened(opened)
 
 
-def tree_seconds(root: int) -> float:
-    """Processor time of a process and all below it that live, and of those they waited for."""
-    total, found = 0.0, [root]
-    for one in found:
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
-            total += sum(map(int, fields[11:15])) / TICK
-            children = Path(f"/proc/{one}/task/{one}/children").read_text()
-            found += map(int, children.split())
-    return total
+def _closed(seen: dict[str, list[Figures]]) -> Iterator[Row]:
+    what = f"POST of one event, {CLIENTS} clients, one worker"
+    rates = {name: [_rate(one) for one in figures] for name, figures in seen.items()}
+    p99 = {name: [Sample(one.p99_ms) for one in figures] for name, figures in seen.items()}
+    client = sum(one.client_ms for one in seen["cairn"]) / len(seen["cairn"]) * 1e3
+    note = f"the clients cost {client:.0f} us more"
+    ours, unit = rates["cairn"], "events/s"
+    yield Row(what, unit, ours, "FastAPI and save()", rates["peer"], ratio_min=6.0, note=note)
+    yield Row(
+        f"{what}: p99", "ms", p99["cairn"], "FastAPI and save()", p99["peer"], True, ratio_min=1.0
+    )
+    yield Row(what, unit, ours, "one INSERT and commit shared by who waits", rates["shared"])
+    yield Row(what, unit, ours, "a route that stores nothing", rates["bare"])
+    yield Row(f"{what}, workers in it", unit, rates["up"], "FastAPI and save()", rates["peer"])
 
 
-def median(of: list[Figures]) -> Figures:
-    """The median of every figure."""
-    rows = [asdict(one) for one in of]
-    return Figures(**{name: statistics.median(row[name] for row in rows) for name in rows[0]})
+def _opened(seen: dict[str, list[Figures]]) -> Iterator[Row]:
+    for part in ("p50", "p99"):
+        found = {
+            name: [Sample(getattr(one, f"{part}_ms"), _rate(one).cpu_us) for one in figures]
+            for name, figures in seen.items()
+        }
+        what = f"POST at {RATE:.0f} a second due: {part}"
+        for beside in ("peer", "shared", "bare"):
+            yield Row(what, "ms", found["cairn"], beside, found[beside], less=True)
+        yield Row(f"{what}, workers in it", "ms", found["up"], "peer", found["peer"], less=True)
 
 
-def main() -> None:
-    """Measure in turns, print the table; exit 1 when the ratio is below what we promise."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--journeys", type=int, default=JOURNEYS)
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--only", choices=tuple(PATHS))
-    parser.add_argument("--rate", type=float, default=RATE)
-    parser.add_argument("--json", type=Path)
-    asked = parser.parse_args()
-    names = [asked.only] if asked.only else list(MEASURED)
-    closed: dict[str, list[Figures]] = {name: [] for name in names}
-    opened: dict[str, list[Figures]] = {name: [] for name in names}
-    with tempfile.TemporaryDirectory(prefix="cairn-bench-") as folder:
-        data = Path(folder)
-        with EmbeddedPostgres(data) as postgres:
-            migrate(postgres.conninfo)
-            for _ in range(asked.rounds):
-                for name in names:
-                    with serving(name, data, postgres.conninfo) as service:
-                        keeper = postgres.keeper
-                        measured(service, keeper, 1, clients=CLIENTS // 4)
-                        closed[name].append(measured(service, keeper, asked.journeys))
-                        if asked.rate:
-                            opened[name].append(measured(service, keeper, 1, rate=asked.rate))
-    report(closed, opened, asked.rate)
-    if asked.json:
-        told = {"closed": closed, "open": opened}
-        asked.json.write_text(
-            json.dumps(told, default=lambda one: asdict(one), indent=1, sort_keys=True) + "\n"
-        )
-    if len(names) > 1 and ratio_of(closed) < RATIO_MIN:
-        sys.exit(1)
-
-
-def ratio_of(closed: dict[str, list[Figures]]) -> float:
-    """Cairn's median rate in the other's."""
-    return median(closed["cairn"]).rate / median(closed["peer"]).rate
-
-
-def report(closed: dict[str, list[Figures]], opened: dict[str, list[Figures]], rate: float) -> None:
-    """Print what was measured."""
-    print(f"POST of one event, {CLIENTS} keep-alive clients, one worker; processor ms per event")
-    print(f"{'':28}{'events/s':>9}{'p50 ms':>8}{'p99 ms':>8}{'server':>8}{'store':>7}{'client':>8}")
-    for title, figures in (("", closed), (f", {rate:.0f}/s due", opened)):
-        for name, rounds in figures.items():
-            lines = [(name, one) for one in rounds]
-            if rounds:
-                lines.append((f"{name}, median", median(rounds)))
-            for kind, one in lines:
-                print(
-                    f"{kind + title:28}{one.rate:9,.0f}{one.p50_ms:8.1f}{one.p99_ms:8.1f}"
-                    f"{one.server_ms:8.2f}{one.store_ms:7.2f}{one.client_ms:8.2f}"
-                )
-    if len(closed) > 1:
-        print(f"ratio of the medians: {ratio_of(closed):.1f}x (promised: {RATIO_MIN}x, wanted: 6x)")
-
-
-if __name__ == "__main__":
-    main()
+def _rate(one: Figures) -> Sample:
+    return Sample(one.rate, (one.server_ms + one.store_ms) * 1e3)

@@ -17,9 +17,9 @@ from contextlib import closing
 from pathlib import Path
 from uuid import uuid4
 
-from bench.http import cpu_seconds, tree_seconds
 from bench.journey import documents
 from bench.kafka import broker
+from bench.processes import cpu_seconds, processor_seconds
 from infra.kafka.brokers import Brokers
 from infra.kafka.inbound import BrokersAway, prepare
 from infra.kafka.topics import inbound_topic, results_topic
@@ -57,13 +57,13 @@ def measured(data: Path, conninfo: str, store: int, bootstrap: str, people: int,
     with running(*processes):
         answers.wait(send(bootstrap, inbound_topic(study), messages(WARM_PEOPLE)))
         pids = [one.process.pid for one in processes if one.process is not None]
-        before = sum(map(cpu_seconds, pids)), tree_seconds(store)
+        before = sum(map(cpu_seconds, pids)), processor_seconds(store)
         began = time.perf_counter()
         places = send(bootstrap, inbound_topic(study), messages(people))
         sent = time.perf_counter() - began
         results = answers.wait(places)
         took = time.perf_counter() - began
-        after = sum(map(cpu_seconds, pids)), tree_seconds(store)
+        after = sum(map(cpu_seconds, pids)), processor_seconds(store)
     answers.close()
     assert {one["status"] for one in results} == {201}
     number = len(places)

@@ -23,9 +23,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.http import cpu_seconds, serving
+from bench.http import serving
 from bench.journey import STUDY
 from bench.kafka import JOURNEYS, broker, posted, relay_process
+from bench.processes import cpu_seconds
 from bench.views import NOW, begun, filled
 from infra.documents import PostgresDocuments
 from infra.kafka.brokers import Brokers

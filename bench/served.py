@@ -1,6 +1,6 @@
 """The processes that are measured: `python -m bench.served <which> <data folder> <conninfo>`.
 
-`cairn` is the API alone, `up` has the workers too, `peer` and `bare` are without Cairn.
+`cairn` is the API alone, `up` has the workers too; `peer`, `shared` and `bare` are without Cairn.
 Prints its port, and for Cairn a token, as one JSON line; serves until it is told to end.
 """
 
@@ -14,9 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from psycopg.conninfo import conninfo_to_dict
-
 from bench.journey import STUDY
+from bench.setting import library_settings
 from domain.kernel import Actor
 from services import logs
 from services.bootstrap import Cairn, Settings, open_cairn
@@ -78,18 +77,17 @@ def peer(conninfo: str) -> None:
     """The service without Cairn, on the same server."""
     from bench.peer import create_app
 
-    parts = conninfo_to_dict(conninfo)
-    settings = {
-        "POSTGRES_DBNAME": str(parts["dbname"]),
-        "POSTGRES_HOST": str(parts["host"]),
-        "POSTGRES_PORT": str(parts.get("port", 5432)),
-        "POSTGRES_USER": str(parts["user"]),
-        "POSTGRES_PASSWORD": "",
-        "POSTGRES_POOL_SIZE": "20",
-        "POSTGRES_MAX_OVERFLOW": "20",
-    }
+    settings = library_settings(conninfo, 20)
     with closing(listening()) as on:
         serve(create_app(settings), on, partial(said, on.getsockname()[1]))
+
+
+def shared(conninfo: str) -> None:
+    """A route without a domain whose requests share the commit."""
+    from bench.peer import create_shared_app
+
+    with closing(listening()) as on:
+        serve(create_shared_app(conninfo), on, partial(said, on.getsockname()[1]))
 
 
 def bare() -> None:
@@ -106,5 +104,7 @@ if __name__ == "__main__":
         bare()
     elif which == "peer":
         peer(where)
+    elif which == "shared":
+        shared(where)
     else:
         cairn(Path(folder), where, workers=which == "up")

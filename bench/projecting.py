@@ -1,0 +1,167 @@
+"""Views: kept up live, caught up with, and built anew, beside the library's projection runner.
+
+Cairn projects all of its views, with what each participant's rows mean; the runner one table with
+one row a participant. Both write their position in the transaction of their rows.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+from uuid import uuid4
+
+from eventsourcing.dispatch import singledispatchmethod
+from eventsourcing.persistence import Tracking
+from eventsourcing.postgres import PostgresDatastore, PostgresTrackingRecorder
+from eventsourcing.projection import Projection, ProjectionRunner
+from psycopg.sql import SQL, Identifier
+
+from bench.journey import FACTS, STUDY
+from bench.measured import Row, Sample, in_turns, metered
+from bench.peer import Journey, Journeys
+from bench.setting import Setting, library_settings
+from bench.study import filled, names, projector, spread, study
+from services.bootstrap import Cairn
+
+PARTICIPANTS = 1_000
+REBUILT = 3_300
+"""So many participants give 100,000 events with their conclusions."""
+RUNNER_EVENTS = 2_000
+WAIT_SECONDS_MAX = 300.0
+BESIDE = "eventsourcing's projection runner, one table"
+
+
+class Happened(PostgresTrackingRecorder):
+    """The runner's view: what each participant's last event was, and how many there were."""
+
+    def __init__(self, datastore: PostgresDatastore, **names: Any) -> None:
+        super().__init__(datastore, **names)
+        table = Identifier(f"{self.tracking_table_name}_rows")
+        columns = "participant uuid PRIMARY KEY, happened int NOT NULL, kind text"
+        self.sql_create_statements.append(
+            SQL("CREATE TABLE IF NOT EXISTS {0} ({1})").format(table, SQL(columns))
+        )
+        self._upsert = SQL(
+            "INSERT INTO {0} AS row VALUES (%s, 1, %s) ON CONFLICT (participant)"
+            " DO UPDATE SET happened = row.happened + 1, kind = excluded.kind"
+        ).format(table)
+
+    def happened(self, participant: object, kind: str, tracking: Tracking) -> None:
+        """Take in one event."""
+        with self.datastore.transaction(commit=True) as cursor:
+            self._insert_tracking(cursor, tracking)
+            cursor.execute(self._upsert, [participant, kind])
+
+
+class LastEvents(Projection[Happened]):
+    """What the runner calls for every event."""
+
+    @singledispatchmethod
+    def process_event(self, domain_event: Any, tracking: Tracking) -> None:
+        """Take in one event."""
+        kind = str(getattr(domain_event, "kind", "opened"))
+        self.view.happened(domain_event.originator_id, kind, tracking)
+
+
+class Runner:
+    """The library's runner over an application with so many journeys."""
+
+    def __init__(self, conninfo: str, events: int) -> None:
+        self._env = library_settings(conninfo, 5)
+        app = Journeys(env=self._env)
+        self._events = 0
+        for _ in range(events // len(FACTS)):
+            journey = Journey(f"P-{uuid4().hex[:8]}")
+            for kind, when, data in FACTS:
+                journey.record(kind, when, data)
+            app.save(journey)
+            self._events += journey.version
+        app.close()
+
+    def run(self) -> int:
+        """Take in all of it, in tables of a fresh name; how many events that were."""
+        name = f"View{uuid4().hex[:8]}"
+        kind = type(name, (LastEvents,), {"name": name})
+        with ProjectionRunner(
+            application_class=Journeys, projection_class=kind, view_class=Happened, env=self._env
+        ) as runner:
+            last = runner.app.recorder.max_notification_id()
+            runner.wait(last, timeout=WAIT_SECONDS_MAX)
+        return self._events
+
+
+def rows(setting: Setting) -> Iterator[Row]:
+    """Live and catching up, then rebuilding."""
+    runner = Runner(setting.plain_database(), setting.size(RUNNER_EVENTS, 600))
+    theirs = partial(metered, runner.run, setting.keeper)
+    with study(setting) as scattered, study(setting) as whole:
+        people = setting.size(PARTICIPANTS, 100)
+        spread(scattered, names(people))
+        filled(whole, names(people))
+        ways: dict[str, Callable[[], Sample]] = {
+            "spread": partial(_caught_up, setting, scattered),
+            "whole": partial(_caught_up, setting, whole),
+            BESIDE: theirs,
+        }
+        found = in_turns(ways, setting.rounds)
+        told = f"{people:,} participants, {scattered.ledger.head(STUDY):,} events"
+        for way, what, wanted in (
+            ("spread", f"live projection of all views, events spread over {told}", 5.0),
+            ("whole", "catching up with whole journeys, all views", 20.0),
+        ):
+            yield Row(what, "events/s", found[way], BESIDE, found[BESIDE], ratio_min=wanted)
+        filled(whole, names(setting.size(REBUILT, 200), "Q"))
+        whole.projector.catch_up(STUDY)
+        yield from _rebuilding(setting, whole, theirs)
+
+
+def _caught_up(setting: Setting, cairn: Cairn) -> Sample:
+    afresh = projector(cairn)
+    return metered(lambda: afresh.catch_up(STUDY), setting.keeper)
+
+
+def _rebuilding(setting: Setting, cairn: Cairn, theirs: Callable[[], Sample]) -> Iterator[Row]:
+    ways: dict[str, Callable[[], Sample]] = {
+        "one": partial(metered, partial(_rebuilt, cairn), setting.keeper),
+        "two": partial(_by_two, setting, cairn),
+        BESIDE: theirs,
+    }
+    found = in_turns(ways, setting.rounds)
+    events = f"{cairn.ledger.head(STUDY):,} events"
+    one, two = found["one"], found["two"]
+    yield Row(
+        f"rebuild of all views, {events}, one process",
+        "events/s",
+        one,
+        BESIDE,
+        found[BESIDE],
+        ratio_min=40.0,
+    )
+    yield Row(
+        f"rebuild of all views, {events}, two processes, their start included",
+        "events/s",
+        two,
+        "one process",
+        one,
+        ratio_min=1.6,
+    )
+
+
+def _rebuilt(cairn: Cairn) -> int:
+    for name in cairn.tables.views:
+        assert cairn.projector.rebuild(STUDY, name).same
+    return cairn.ledger.head(STUDY)
+
+
+def _by_two(setting: Setting, cairn: Cairn) -> Sample:
+    """Half of the views each, as two `cairn rebuild` would."""
+    views = list(cairn.tables.views)
+    conninfo = cairn.pool.conninfo
+    command = [sys.executable, "-m", "bench.rebuilt", str(setting.folder), str(conninfo)]
+    began = time.perf_counter()
+    processes = [subprocess.Popen([*command, *views[n::2]], env={**os.environ}) for n in (0, 1)]
+    assert not any(process.wait(WAIT_SECONDS_MAX) for process in processes)
+    return Sample(cairn.ledger.head(STUDY) / (time.perf_counter() - began))
