@@ -1,4 +1,4 @@
-"""A relayed CloudEvent is complete: the ledger's bytes come out of it again, shown by their hash."""
+"""A relayed CloudEvent is complete: the ledger's bytes come out of it again, by their hash."""
 
 from typing import Any
 
