@@ -26,8 +26,9 @@ pytestmark = pytest.mark.slow
 
 EVENTS_PER_SECOND = 40
 KILLS_PER_POINT = 2
-MOVED_SECONDS_MAX = 3 * SESSION_SECONDS
-"""In which a partition has another worker: the session's time-out, and what joining takes."""
+MOVED_SECONDS_MAX = SESSION_SECONDS + 20.0
+"""In which a partition has another worker: the session's time-out, and what joining takes, also
+where many other programs run; a transaction that hangs is ended after ten."""
 
 
 @pytest.fixture

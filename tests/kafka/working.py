@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from infra.documents import PostgresDocuments
+from infra.kafka import workers
 from infra.kafka.brokers import Brokers
 from infra.kafka.cursors import RelayCursors
 from infra.kafka.workers import Ports, Worker
@@ -135,7 +136,7 @@ class Process:
 
 def main(database: str, bootstrap: str, study: str, point: str, batch: str) -> None:
     """Work until the process ends, at the point of a batch or from outside."""
-    lane.BATCH_EVENTS = 10
+    lane.BATCH_EVENTS = workers.BATCH_EVENTS = 10
     _deadly(point, int(batch))
     pool = open_pool(database)
     Worker(worker_ports(pool, bootstrap, study)).run(threading.Event())
