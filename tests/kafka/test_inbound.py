@@ -120,3 +120,34 @@ def test_what_waits_survives_a_restart_and_what_the_topic_lost_is_answered(
         assert (lost["status"], lifted["status"], referral["status"]) == (410, 201, 201)
         assert lifted["version"] == 2
         assert process.stop() == 0, process.log[-2_000:]
+
+
+def test_a_correction_by_the_data_manager_changes_what_the_history_says(
+    broker: str, cairn: Cairn, answers: Answers, database: str, tmp_path: Path, study: str
+) -> None:
+    topic = inbound_topic(study)
+    manager = Process(database, tmp_path, broker, options=("--role", "data-manager"))
+    with running(manager):
+        facts = [as_json(referred("a", id="1")), as_json(consented("a", id="2"))]
+        told = answers.wait(send(broker, topic, facts, partition=0))
+        signed = told[1]["position"]
+        again = {"form_version": "1.0", "signed_by": "representative"}
+        changes = [
+            {"position": signed, "data": again, "occurred_at": "2025-11-03"},
+            {"position": signed, "occurred_at": "2999-01-01"},
+            {"position": 10_000},
+        ]
+        corrected = [
+            as_json(
+                {**event("corrected", "a", "2025-11-05", id=str(n), reason="slip"), "data": one}
+            )
+            for n, one in enumerate(changes, 3)
+        ]
+        retracted = event("retracted", "a", "2025-11-05", position=told[0]["position"], id="9")
+        sent = send(broker, topic, [*corrected, as_json(retracted)], partition=0)
+        statuses = [one["status"] for one in answers.wait(sent)]
+    assert statuses == [201, 422, 409, 422]  # in the future, nothing there, no reason given
+    consent = cairn.recording.hot.participant(study, "a", fresh=True).consent
+    assert [(str(one.when), one.body.signed_by) for one in consent.given] == [
+        ("2025-11-03", "representative")
+    ]
