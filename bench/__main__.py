@@ -28,6 +28,11 @@ PARTS: dict[str, str] = {
     "http": "bench.http",
     "projecting": "bench.projecting",
     "loading": "bench.loading",
+    "bulk": "bench.bulk",
+    "hashing": "bench.hashing",
+    "visible": "bench.visible",
+    "growth": "bench.growth",
+    "memory": "bench.memory",
 }
 
 

@@ -22,6 +22,7 @@ from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastor
 from psycopg.conninfo import conninfo_to_dict
 
 from bench.journey import FACTS
+from bench.limits import KeyedInsert
 from bench.measured import Row, Sample, in_turns, metered
 from bench.rivals import Absent, EventsourcePy, Rival, UmaDB
 from bench.setting import Setting
@@ -199,7 +200,11 @@ def rows(setting: Setting) -> Iterator[Row]:
         closing(open_pool(conninfo := setting.database())) as pool,
         closing(PostgresLedger(pool)) as ledger,
     ):
-        rivals: list[Rival] = [LibraryRecorder(setting.plain_database())]
+        script = str(setting.folder / "keyed.sql")
+        rivals: list[Rival] = [
+            LibraryRecorder(setting.plain_database()),
+            KeyedInsert(setting.plain_database(), script),
+        ]
         absent: dict[str, str] = {}
         for make in (partial(EventsourcePy, setting.plain_database()), partial(UmaDB, setting)):
             try:
@@ -232,7 +237,7 @@ def _many(
     for rival in rivals:
         beside = f"{rival.name}, {rival.callers} callers"
         theirs = found[rival.name]
-        yield Row(what, "events/s", found[""], beside, theirs, ratio_min=WANTED[rival.name])
+        yield Row(what, "events/s", found[""], beside, theirs, ratio_min=WANTED.get(rival.name))
     for name, why in absent.items():
         yield Row(what, "events/s", found[""], name, note=f"{name} not measured: {why}")
     yield Row(f"the same, p50 of a call, {CALLERS} callers", "ms", [Sample(_part(waited, 50))])

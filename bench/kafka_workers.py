@@ -17,7 +17,6 @@ import sys
 import tempfile
 import threading
 import time
-from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -28,6 +27,7 @@ from bench.journey import STUDY
 from bench.kafka import JOURNEYS, broker, posted, relay_process
 from bench.processes import cpu_seconds
 from bench.views import NOW, begun, filled
+from bench.visible import Watch, reflected
 from infra.documents import PostgresDocuments
 from infra.kafka.brokers import Brokers
 from infra.kafka.cursors import RelayCursors
@@ -52,7 +52,6 @@ WORKERS = (1, 2, 4)
 FIRST_PART = 0.1
 """Of the events, not counted: until all workers have their partitions."""
 SETTLE_SECONDS_MAX = 300.0
-LOOK_SECONDS = 0.002
 
 
 class Figures(NamedTuple):
@@ -91,12 +90,6 @@ def workers(
                 process.send_signal(signal.SIGTERM)
             for process in processes:
                 process.wait(SETTLE_SECONDS_MAX)
-
-
-def reflected(tables: ViewTables, study: str) -> int:
-    """What every view reflects."""
-    active = tables.active(study)
-    return min((one.position for one in active.values()), default=0)
 
 
 def done(tables: ViewTables, study: str, head: int) -> float:
@@ -168,29 +161,6 @@ def afresh(pool: Pool) -> None:
         for view in VIEWS:
             connection.execute(f"DELETE FROM views.{view.name}_{view.version}".encode())
         connection.execute("DELETE FROM views.projection")
-
-
-class Watch(threading.Thread):
-    """Notes when the views reflected what."""
-
-    def __init__(self, tables: ViewTables) -> None:
-        super().__init__(daemon=True)
-        self.positions: list[int] = [0]
-        self.at: list[float] = [0.0]
-        self.over = threading.Event()
-        self._tables = tables
-
-    def run(self) -> None:
-        """Look until it is over."""
-        while not self.over.wait(LOOK_SECONDS):
-            position = reflected(self._tables, STUDY)
-            if position > self.positions[-1]:
-                self.positions.append(position)
-                self.at.append(time.perf_counter())
-
-    def when(self, position: int) -> float:
-        """When an event was first seen to be reflected."""
-        return self.at[bisect_left(self.positions, position)]
 
 
 def latencies(

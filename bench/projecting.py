@@ -4,9 +4,7 @@ Cairn projects all of its views, with what each participant's rows mean; the run
 one row a participant. Both write their position in the transaction of their rows.
 """
 
-import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -22,14 +20,16 @@ from psycopg.sql import SQL, Identifier
 from bench.journey import FACTS, STUDY
 from bench.measured import Row, Sample, in_turns, metered
 from bench.peer import Journey, Journeys
+from bench.rebuilt import command
 from bench.setting import Setting, library_settings
 from bench.study import filled, names, projector, spread, study
+from infra.postgres.pool import conninfo_of
 from services.bootstrap import Cairn
 
 PARTICIPANTS = 1_000
-REBUILT = 3_300
-"""So many participants give 100,000 events with their conclusions."""
-RUNNER_EVENTS = 2_000
+REBUILDS = 2
+"""Rounds: more would take most of the run."""
+RUNNER_EVENTS = 1_000
 WAIT_SECONDS_MAX = 300.0
 BESIDE = "eventsourcing's projection runner, one table"
 
@@ -113,7 +113,6 @@ def rows(setting: Setting) -> Iterator[Row]:
             ("whole", "catching up with whole journeys, all views", 20.0),
         ):
             yield Row(what, "events/s", found[way], BESIDE, found[BESIDE], ratio_min=wanted)
-        filled(whole, names(setting.size(REBUILT, 200), "Q"))
         whole.projector.catch_up(STUDY)
         yield from _rebuilding(setting, whole, theirs)
 
@@ -129,7 +128,7 @@ def _rebuilding(setting: Setting, cairn: Cairn, theirs: Callable[[], Sample]) ->
         "two": partial(_by_two, setting, cairn),
         BESIDE: theirs,
     }
-    found = in_turns(ways, setting.rounds)
+    found = in_turns(ways, min(setting.rounds, REBUILDS))
     events = f"{cairn.ledger.head(STUDY):,} events"
     one, two = found["one"], found["two"]
     yield Row(
@@ -159,9 +158,14 @@ def _rebuilt(cairn: Cairn) -> int:
 def _by_two(setting: Setting, cairn: Cairn) -> Sample:
     """Half of the views each, as two `cairn rebuild` would."""
     views = list(cairn.tables.views)
-    conninfo = cairn.pool.conninfo
-    command = [sys.executable, "-m", "bench.rebuilt", str(setting.folder), str(conninfo)]
+    conninfo = conninfo_of(cairn.pool)
     began = time.perf_counter()
-    processes = [subprocess.Popen([*command, *views[n::2]], env={**os.environ}) for n in (0, 1)]
-    assert not any(process.wait(WAIT_SECONDS_MAX) for process in processes)
+    processes = [
+        subprocess.Popen(
+            command(setting.folder, conninfo, views[number::2]), stdout=subprocess.DEVNULL
+        )
+        for number in range(2)
+    ]
+    codes = [process.wait(WAIT_SECONDS_MAX) for process in processes]
+    assert not any(codes)
     return Sample(cairn.ledger.head(STUDY) / (time.perf_counter() - began))

@@ -1,14 +1,42 @@
-"""A process that rebuilds views: `python -m bench.rebuilt <data folder> <conninfo> <view>...`."""
+"""A process that rebuilds views: `python -m bench.rebuilt <data folder> <conninfo> <view>...`.
 
+Prints the most memory that it ever had, in MiB.
+"""
+
+import os
+import subprocess
 import sys
+from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
 from bench.journey import STUDY
+from bench.processes import memory_mib
 from services.bootstrap import Settings, open_cairn
 
-if __name__ == "__main__":
+
+def command(folder: Path, conninfo: str, views: Iterable[str]) -> list[str]:
+    """How to start such a process."""
+    return [sys.executable, "-m", "bench.rebuilt", str(folder), conninfo, *views]
+
+
+def rebuild_process(
+    folder: Path, conninfo: str, views: Iterable[str]
+) -> "subprocess.CompletedProcess[str]":
+    """Rebuild in such a process, to its end."""
+    return subprocess.run(
+        command(folder, conninfo, views), capture_output=True, text=True, check=True
+    )
+
+
+def main() -> None:
+    """Rebuild one view after the other."""
     folder, where, *views = sys.argv[1:]
     with closing(open_cairn(Settings(data=Path(folder)), conninfo=where)) as cairn:
         for view in views:
             assert cairn.projector.rebuild(STUDY, view).same
+    print(round(memory_mib(os.getpid(), "VmHWM")))
+
+
+if __name__ == "__main__":
+    main()

@@ -70,6 +70,7 @@ def spread(cairn: Cairn, participants: Sequence[str]) -> None:
 def projector(cairn: Cairn) -> Projector:
     """A projector that remembers nothing, before tables that hold nothing of the study."""
     tables = cairn.tables
+    tables.begin(STUDY)
     with cairn.pool.connection() as connection:
         for view in tables.views.values():
             connection.execute(f"DELETE FROM views.{view.name}_{view.version}".encode())
