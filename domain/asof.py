@@ -166,14 +166,17 @@ def _anew(
     return replace(found, concluded=_Following(trial, found, participant.concluded, now))
 
 
+_ToDraw = tuple[Trial, Participant, Mapping[Key, Recorded], datetime]
+
+
 class _Following(Mapping[Key, Recorded]):
     """The conclusions of a part of a history, by key; drawn when the first of them is asked for."""
 
     def __init__(
         self, trial: Trial, found: Participant, standing: Mapping[Key, Recorded], now: datetime
     ) -> None:
-        self._draw = trial, found, standing, now
-        self._drawn: dict[Key, Recorded] | None = None
+        self._to_draw: _ToDraw | None = (trial, found, standing, now)
+        self._drawn: dict[Key, Recorded] = {}
 
     def __getitem__(self, key: Key) -> Recorded:
         return self._all()[key]
@@ -185,12 +188,15 @@ class _Following(Mapping[Key, Recorded]):
         return len(self._all())
 
     def _all(self) -> dict[Key, Recorded]:
-        if self._drawn is None:
-            trial, found, standing, now = self._draw
+        if self._to_draw is not None:
+            trial, found, standing, now = self._to_draw
             self._drawn = {
                 conclusion.key(): _placed(found, standing.get(conclusion.key()), conclusion)
                 for conclusion in _following(trial, found, now)
             }
+            # What is derived for the participant is kept with it and may rest on these conclusions.
+            # Were they to keep the participant, it would outlive its turn in a study.
+            self._to_draw = None
         return self._drawn
 
 

@@ -45,17 +45,31 @@ def _in_order(said: list[Noted[_Said]]) -> list[Noted[_Said]]:
 
 def _of_one(said: Sequence[Noted[_Said]], horizon: Horizon, died: When | None) -> Iterator[Told]:
     onset = next((one.body.onset for one in reversed(said) if one.body.onset is not None), None)
-    ends = _ends(said)
+    ends, latest = _ends(said), _latest_onset(said, horizon)
     for number, one in enumerate(said):
         if onset is not None and not horizon.begun(onset):
             yield one.recorded, None, False
             continue
         begins = onset if number == 0 and onset is not None else one.when
-        changes = {} if one.body.onset is None else {"onset": onset}
+        anew = one.body.onset is not None and number >= latest
+        changes = {"onset": onset} if anew else {}
         body = one.body.model_copy(update={**changes, "end": ends[number]})
         part, unsure = _part(body, begins, one, horizon, died)
         first = number == 0 and onset is not None and horizon.unsure(onset)
         yield one.recorded, part, part is not None and (unsure or first)
+
+
+def _latest_onset(said: Sequence[Noted[_Said]], horizon: Horizon) -> int:
+    """Which of them had said the onset last by the moment: there a later word stands in for it.
+
+    Those before it read as they were said, because clocks began by what was said then.
+    """
+    by_then = (
+        number
+        for number, one in enumerate(said)
+        if one.body.onset is not None and (number == 0 or horizon.begun(one.when))
+    )
+    return max(by_then, default=0)
 
 
 def _ends(said: Sequence[Noted[_Said]]) -> list[When | None]:

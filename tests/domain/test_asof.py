@@ -186,6 +186,24 @@ def test_a_duty_runs_until_its_report_was_sent() -> None:
     assert clock("2026-12-12T12:00:00-05:00") == "met True"
 
 
+def test_an_onset_that_is_said_anew_moves_no_duty_that_had_begun_by_the_earlier_word() -> None:
+    study = Study()
+    study.post(*specs.treated, historical=True)
+    fatal = {"seriousness": ["life-threatening"]}
+    study.post(event("AE-1", "2026-12-10T10:00:00-05:00", "2026-12-09", **fatal), now=NOW)
+    before_the_dose = {"onset": "2026-12-01", "causality": "possible"}
+    study.post(update("AE-1", "2026-12-12T10:00:00-05:00", **before_the_dose), now=NOW)
+
+    def started(participant: Participant) -> dict[str, str]:
+        clocks = safety.VIEW.of(study.trial, participant)["ae/AE-1"].item["clocks"]
+        return {one["clock"]: one["started_at"] for one in clocks}
+
+    found = asof.true_at(study.trial, study.participant(), When.parse("2026-12-20"))
+    assert found is not None
+    assert started(found.participant) == started(study.participant())
+    assert started(found.participant)["sponsor-7-day"] == "2026-12-10T10:00:00-05:00"
+
+
 # --- medicines, histories, people -----------------------------------------------------------------
 
 DRUG = {"name": "A", "classes": ["immunosuppressant"]}
