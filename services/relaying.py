@@ -3,14 +3,16 @@
 import contextlib
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 
 from services.bootstrap import Cairn, relay_ports
+from services.pulse import beat
 
 
 @contextlib.contextmanager
 def relaying(cairn: Cairn, only: str | None = None) -> Iterator[None]:
     """Relay every study, or one, while the block lasts. NotConfigured."""
-    ports = relay_ports(cairn)
+    ports = replace(relay_ports(cairn), beat=beat)
     from infra.kafka.relay import Relay
 
     relay, over = Relay(ports, only), threading.Event()

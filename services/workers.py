@@ -6,6 +6,7 @@ later. What they do is safe to break off at any moment and to do twice.
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -14,6 +15,7 @@ import psycopg
 from infra.ledger.types import StoreAway
 from services import logs
 from services.bootstrap import Cairn, worker_ports
+from services.pulse import beat
 
 BACKOFF_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
 STOP_SECONDS_MAX = 20.0
@@ -79,7 +81,7 @@ class Workers:
             Loop("clock", concluding.step, lambda: concluding.pause(CLOCK_SECONDS)),
         ]
         if by_kafka:
-            ports = worker_ports(cairn)
+            ports = replace(worker_ports(cairn), beat=beat)
             from infra.kafka.workers import Worker
 
             self._worker = Worker(ports)

@@ -59,6 +59,8 @@ class Ports:
     notice: Notice
     outlet: Callable[[Brokers, str], Outlet] = Outlet
     lease_seconds: float = LEASE_SECONDS
+    beat: Callable[[], None] = lambda: None
+    """Called again and again while every study's thread lives."""
 
 
 class CannotStartOver(Exception):
@@ -248,6 +250,8 @@ class Relay:
             while not stop.is_set():
                 self._woken.clear()
                 threads += [self._began(study, stop) for study in self._new()]
+                if all(thread.is_alive() for thread in threads):
+                    self._ports.beat()
                 self._woken.wait(POLL_SECONDS)
         finally:
             deaf()

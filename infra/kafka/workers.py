@@ -9,7 +9,7 @@ Kafka.
 
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -64,6 +64,8 @@ class Ports:
     notice: Notice
     group: str = GROUP
     session_seconds: float = SESSION_SECONDS
+    beat: Callable[[], None] = lambda: None
+    """Called each time the work has gone round, brokers away or not."""
 
 
 class Worker:
@@ -82,9 +84,11 @@ class Worker:
                     while not stop.is_set():
                         member.turn()
                         failures = 0
+                        self._ports.beat()
             except (KafkaError, IllegalStateError, StoreAway) as trouble:
                 kind = type(trouble).__name__
                 self._ports.notice("worker-interrupted", kind=kind)
+                self._ports.beat()
                 stop.wait(RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)])
                 failures += 1
 

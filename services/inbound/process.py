@@ -27,6 +27,7 @@ from services.inbound.progress import Progress
 from services.inbound.sequence import Sequence
 from services.inbound.settling import Settled, Settling, terms_of
 from services.inbound.waiting import Waiting
+from services.pulse import beat
 
 BATCH_MESSAGES_MAX = 1_000
 IDLE_SECONDS = 0.5
@@ -107,6 +108,7 @@ class Inbound:
         """Read and record until told to end."""
         try:
             while not self._ending.is_set():
+                beat()
                 try:
                     await self._step()
                     self._failures = 0
@@ -268,6 +270,7 @@ class Inbound:
     async def _meanwhile(self) -> None:
         """Wait a little longer each time, and stay a member of the group. Raises Ended."""
         await self._back_off()
+        beat()
         if self._ending.is_set():
             raise Ended
         if self._inbox is not None:

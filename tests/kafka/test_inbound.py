@@ -10,6 +10,7 @@ from kafka.admin import KafkaAdminClient
 from infra.kafka.inbound import GROUP
 from infra.kafka.topics import inbound_topic
 from services.bootstrap import Cairn
+from services.pulse import PULSE_FILE
 from tests.kafka.posting import (
     Answers,
     Process,
@@ -126,8 +127,10 @@ def test_a_correction_by_the_data_manager_changes_what_the_history_says(
     broker: str, cairn: Cairn, answers: Answers, database: str, tmp_path: Path, study: str
 ) -> None:
     topic = inbound_topic(study)
-    manager = Process(database, tmp_path, broker, options=("--role", "data-manager"))
-    with running(manager):
+    pulse = tmp_path / "pulse"
+    environment = {PULSE_FILE: str(pulse)}
+    options = ("--role", "data-manager")
+    with running(Process(database, tmp_path, broker, options, environment=environment)):
         facts = [as_json(referred("a", id="1")), as_json(consented("a", id="2"))]
         told = answers.wait(send(broker, topic, facts, partition=0))
         signed = told[1]["position"]
@@ -146,6 +149,7 @@ def test_a_correction_by_the_data_manager_changes_what_the_history_says(
         retracted = event("retracted", "a", "2025-11-05", position=told[0]["position"], id="9")
         sent = send(broker, topic, [*corrected, as_json(retracted)], partition=0)
         statuses = [one["status"] for one in answers.wait(sent)]
+    assert pulse.exists(), "whoever watches the process sees no sign of life"
     assert statuses == [201, 422, 409, 422]  # in the future, nothing there, no reason given
     consent = cairn.recording.hot.participant(study, "a", fresh=True).consent
     assert [(str(one.when), one.body.signed_by) for one in consent.given] == [
