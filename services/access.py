@@ -11,7 +11,7 @@ from services.bootstrap import Cairn
 from services.door import Posted
 from services.errors import Forbidden
 from services.roles import DOES, Operation, may_record
-from services.state import NotFound
+from services.state import HotState, NotFound
 
 
 def may(caller: Caller, operation: Operation) -> None:
@@ -20,12 +20,13 @@ def may(caller: Caller, operation: Operation) -> None:
         raise Forbidden
 
 
-def visible(cairn: Cairn, caller: Caller, study: str, name: str) -> Participant:
+def visible(hot: HotState, caller: Caller, study: str, name: str) -> Participant:
     """A participant within the caller's scope, as it stands now. Raises NotFound."""
     if not caller.opens_study(study):
         raise NotFound("study")
-    found = cairn.recording.participant(study, name)
-    if not caller.opens_site(found.site):
+    hot.trial(study, fresh=False)
+    found = hot.participant(study, name)
+    if found.version == 0 or not caller.opens_site(found.site):
         raise NotFound("participant")
     return found
 
@@ -59,7 +60,7 @@ async def may_post_study(cairn: Cairn, caller: Caller, study: str, posted: Poste
 async def _in_scope(cairn: Cairn, caller: Caller, study: str, name: str, *, begins: bool) -> None:
     def look() -> None:
         try:
-            visible(cairn, caller, study, name)
+            visible(cairn.hot, caller, study, name)
         except NotFound as missing:
             unknown = (
                 missing.what == "participant"

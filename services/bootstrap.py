@@ -3,11 +3,12 @@
 import os
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import psycopg
 from pydantic import Field, SecretStr
@@ -23,15 +24,16 @@ from infra.kafka.brokers import (
     SecurityProtocol,
 )
 from infra.kafka.cursors import RelayCursors
-from infra.ledger.ledger import Ledger
-from infra.ledger.postgres import PostgresLedger
+from infra.ledger.ledger import Ledger, Log
+from infra.ledger.postgres import PostgresLedger, PostgresLog
+from infra.ledger.types import StoreAway
 from infra.parked import ParkedMessages
 from infra.postgres import embedded, migrate
 from infra.postgres import settings as store
-from infra.postgres.pool import Pool, borrowed, open_pool
+from infra.postgres.pool import Pool, borrowed, open_pool, open_read_pool, reading
 from infra.postgres.pool import conninfo_of as conninfo_of_pool
 from infra.projection.projector import Projector
-from infra.projection.tables import ViewTables
+from infra.projection.tables import StandbyTables, ViewTables
 from infra.refusals import PostgresRefusals
 from infra.vault.keyring import KeyRing, PostgresKeyStore, wrapping_key
 from projections.catalogue import VIEWS
@@ -70,6 +72,10 @@ class Settings(BaseSettings):
     """The data folder: keys, tokens and the embedded database."""
     database_url: SecretStr | None = None
     """A PostgreSQL of one's own; without it the embedded one of the data folder."""
+    read_url: SecretStr | None = None
+    """A hot standby of that database, for what the API reads; without it everything is read there.
+    With the primary behind it (`host=standby,primary target_session_attrs=prefer-standby`) that one
+    answers while the standby is away; else reads are answered by 503."""
     kafka_bootstrap: str | None = None
     """Brokers of an Apache Kafka, `host:port` with commas between; without it there is none."""
     kafka_partitions: int = Field(default=PARTITIONS, ge=1, le=PARTITIONS_MAX)
@@ -94,6 +100,10 @@ class Settings(BaseSettings):
             raise NotConfigured(
                 "CAIRN_OIDC_ISSUER and CAIRN_OIDC_AUDIENCE are set, but this version knows local"
                 " tokens only: unset them."
+            )
+        if self.read_url is not None and self.database_url is None:
+            raise NotConfigured(
+                "CAIRN_READ_URL is set without CAIRN_DATABASE_URL, of which it has to be a standby."
             )
         self.brokers()
 
@@ -135,6 +145,29 @@ class Settings(BaseSettings):
 
 
 @dataclass(slots=True)
+class Reads:
+    """What answers readers who ask what there is, and judge nothing by it."""
+
+    log: Log
+    documents: Documents
+    hot: HotState
+    views: Views
+    standby: Pool | None = None
+    """Where it reads; None: where everything is written."""
+
+    def place(self) -> Literal["primary", "standby", "away"]:
+        """Which database answers now."""
+        if self.standby is None:
+            return "primary"
+        try:
+            with reading(self.standby) as connection:
+                row = connection.execute("SELECT pg_is_in_recovery()").fetchone()
+        except StoreAway:
+            return "away"
+        return "standby" if row is not None and row[0] else "primary"
+
+
+@dataclass(slots=True)
 class Cairn:
     """Everything an entry point needs, wired together."""
 
@@ -152,7 +185,7 @@ class Cairn:
     receipts: Receipts
     tables: ViewTables
     projector: Projector
-    views: Views
+    reads: Reads
     concluding: Concluding
     relayed: RelayCursors
     clock: Callable[[], datetime]
@@ -172,6 +205,9 @@ class Cairn:
         }
         if self.settings.kafka_bootstrap:
             lags["relay"] = {study: self._unsent(study) for study in behind}
+        if self.reads.standby is not None:
+            with suppress(StoreAway):
+                lags["standby"] = {study: self._not_copied(study) for study in behind}
         return lags
 
     def halted(self) -> dict[str, str]:
@@ -181,6 +217,10 @@ class Cairn:
         found = ((study, self.relayed.find(study)) for study in self.ledger.studies())
         return {study: one.halted for study, one in found if one is not None and one.halted}
 
+    def _not_copied(self, study: str) -> int:
+        copied = self.reads.log.head(study)
+        return max(0, self.ledger.head(study) - copied)
+
     def _unsent(self, study: str) -> int:
         cursor = self.relayed.find(study)
         return max(0, self.ledger.head(study) - (cursor.position if cursor else 0))
@@ -189,6 +229,8 @@ class Cairn:
         """Append what is queued, then let go of the store."""
         self.ledger.close()
         self.pool.close()
+        if self.reads.standby is not None:
+            self.reads.standby.close()
 
 
 def _addresses(text: str) -> tuple[str, ...]:
@@ -281,11 +323,42 @@ def assembled(
         receipts=open_receipts(settings.data / "receipt-key"),
         tables=tables,
         projector=Projector(ledger, documents, tables, logs.warned),
-        views=Views(ledger, documents, hot, tables, clock),
+        reads=_reads(settings, ledger, documents, hot, tables, clock),
         concluding=Concluding(recording, tables, clock, logs.defect),
         relayed=RelayCursors(pool),
         clock=clock,
     )
+
+
+def _reads(
+    settings: Settings,
+    ledger: Ledger,
+    documents: Documents,
+    hot: HotState,
+    tables: ViewTables,
+    clock: Callable[[], datetime],
+) -> Reads:
+    """What answers readers: the store itself, or its standby. NotConfigured."""
+    if settings.read_url is None:
+        return Reads(ledger, documents, hot, Views(ledger, documents, hot, tables, clock))
+    # The standby gets the views' tables from there; it makes none.
+    tables.prepare()
+    standby = open_read_pool(settings.read_url.get_secret_value(), size=POOL_CONNECTIONS)
+    if not _copies(tables.pool, standby):
+        standby.close()
+        raise NotConfigured("CAIRN_READ_URL leads to no standby of this database.")
+    log, copies = PostgresLog(standby), PostgresDocuments(standby)
+    folds, copied = HotState(log, copies), StandbyTables(standby, VIEWS)
+    return Reads(log, copies, folds, Views(log, copies, folds, copied, clock), standby)
+
+
+def _copies(primary: Pool, standby: Pool) -> bool:
+    """Whether the standby is one of the primary, as far as can be told now."""
+    try:
+        return store.same_cluster(primary, standby)
+    except StoreAway as error:
+        logs.warned("standby-away", kind=type(error).__name__)
+        return True
 
 
 def brokers_of(settings: Settings) -> Brokers:

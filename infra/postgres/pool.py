@@ -19,6 +19,11 @@ POOL_CONNECTIONS = 8
 POOL_WAIT_SECONDS = 5.0
 CONNECT_SECONDS = 5
 STATEMENT_MILLISECONDS = 60_000
+READ_WAIT_SECONDS = 1.0
+"""How long a reader waits for a standby: whoever needs no standby must not wait behind those."""
+READ_LIFE_SECONDS = 60.0
+"""After so long a connection is made anew: one that leads to the primary, because the standby was
+away, leads to the standby again."""
 IDLE_IN_TRANSACTION_MILLISECONDS = 10_000
 
 _OPTIONS = (
@@ -56,6 +61,25 @@ def open_pool(conninfo: str, *, size: int = POOL_CONNECTIONS) -> Pool:
 def conninfo_of(pool: Pool) -> str:
     """How the pool connects, for connections outside it."""
     return pool.conninfo if isinstance(pool.conninfo, str) else pool.conninfo()
+
+
+def open_read_pool(conninfo: str, *, size: int = POOL_CONNECTIONS) -> Pool:
+    """An open pool of a hot standby. Nothing can be written through it, wherever it leads: it may
+    name the primary behind the standby, for the time when that is away."""
+    return ConnectionPool(
+        conninfo,
+        kwargs={"options": f"{_OPTIONS} -c default_transaction_read_only=on", **_KEEPALIVE},
+        configure=_as_application,
+        min_size=0,
+        max_size=size,
+        timeout=READ_WAIT_SECONDS,
+        max_lifetime=READ_LIFE_SECONDS,
+        # Each try is short, so that the next one begins soon after the standby is back.
+        reconnect_timeout=READ_WAIT_SECONDS,
+        check=ConnectionPool.check_connection,
+        name="cairn-reads",
+        open=True,
+    )
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from typing import Any
 
 from psycopg import Connection
 
+from infra.postgres.pool import Pool, reading
 from infra.postgres.statements import load
 
 SQL = load("settings")
@@ -29,6 +30,15 @@ def problems(connection: Connection[Any]) -> list[str]:
         for name, allowed in NEEDED.items()
         if stands.get(name) not in allowed
     ]
+
+
+def same_cluster(primary: Pool, other: Pool) -> bool:
+    """Whether two pools lead to one database or its physical copy. Raises StoreAway."""
+    found = []
+    for pool in (primary, other):
+        with reading(pool) as connection:
+            found.append(connection.execute(SQL["cluster"]).fetchone())
+    return found[0] == found[1]
 
 
 def _one_of(allowed: frozenset[str]) -> str:

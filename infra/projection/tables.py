@@ -12,6 +12,7 @@ import orjson
 from psycopg import Connection
 from psycopg.rows import dict_row
 
+from infra.ledger.types import StoreAway
 from infra.postgres.pool import Pool, borrowed
 from infra.postgres.statements import beside, load
 from infra.projection.shapes import RowShape, ViewShape
@@ -176,6 +177,21 @@ class ViewTables:
     def _wake(self) -> None:
         with self._moved:
             self._moved.notify_all()
+
+
+class StandbyTables(ViewTables):
+    """The views' tables in a standby: whoever writes them is elsewhere, and they follow."""
+
+    def prepare(self) -> None:
+        """Nothing is made here. Raises StoreAway until the tables have come."""
+        if self._prepared:
+            return
+        names = [f"views.{view.name}_{view.version}" for view in self.views.values()]
+        with borrowed(self.pool) as connection:
+            row = connection.execute(SQL["missing"], {"tables": names}).fetchone()
+        if row is None or row[0]:
+            raise StoreAway("the standby has not all tables of the views yet")
+        self._prepared = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from services.state import NotFound
 __all__ = [
     "cairn_of",
     "caller_of",
+    "known",
     "may",
     "may_post",
     "may_post_study",
@@ -45,6 +46,14 @@ def within_study(request: Request, operation: Operation | None = None) -> tuple[
     if not caller.opens_study(study):
         raise NotFound("study")
     if operation is not None:
-        cairn_of(request).hot.trial(study, fresh=False)
+        known(cairn_of(request), study)
         may(caller, operation)
     return caller, study
+
+
+def known(cairn: Cairn, study: str) -> None:
+    """Raise NotFound unless the study is registered; its copy may not be there yet."""
+    try:
+        cairn.reads.hot.trial(study, fresh=False)
+    except NotFound:
+        cairn.hot.trial(study, fresh=False)

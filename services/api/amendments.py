@@ -50,12 +50,12 @@ def get_participant_protocols(request: Request, on: On = None, as_of: AsOf = Non
     """
     caller, study = access.within_study(request)
     cairn, name = access.cairn_of(request), str(request.path_params["participant"])
-    participant = access.visible(cairn, caller, study, name)
+    participant = access.visible(cairn.reads.hot, caller, study, name)
     access.may(caller, "read")
-    trial, position = cairn.hot.trial(study), cairn.ledger.head(study)
+    trial, position = cairn.reads.hot.trial(study), cairn.reads.log.head(study)
     if as_of is not None:
         position = _position(cairn, study, as_of)
-        trial, participant = cairn.hot.as_of(study, name, position)
+        trial, participant = cairn.reads.hot.as_of(study, name, position)
     versions: Sequence[InForce] = in_force(trial, participant)
     if on is not None:
         then = governing(trial, participant, _moment("on", on))
@@ -102,14 +102,14 @@ def get_protocol_participants(
     """
     caller, study = access.within_study(request, "read")
     cairn, version = access.cairn_of(request), str(request.path_params["version"])
-    trial = cairn.hot.trial(study)
+    trial = cairn.reads.hot.trial(study)
     if version not in trial.protocols:
         raise NotFound("protocol")
     items: list[dict[str, Any]] = []
-    names = cairn.ledger.participants(study, after, LOOKED_AT_MAX)
+    names = cairn.reads.log.participants(study, after, LOOKED_AT_MAX)
     last = None
     for name in names:
-        participant = cairn.hot.participant(study, name)
+        participant = cairn.reads.hot.participant(study, name)
         if (site is None or participant.site == site) and caller.opens_site(participant.site):
             items += _adopted(trial, participant, version)
         if len(items) == limit or (name == names[-1] and len(names) == LOOKED_AT_MAX):
@@ -121,7 +121,7 @@ def get_protocol_participants(
         headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
     if asked.prefers(request, JSON, CSV) == CSV:
         return Response(tables.table(items, _ADOPTED), 200, headers, CSV)
-    position = cairn.ledger.head(study)
+    position = cairn.reads.log.head(study)
     return json_reply({"position": position, "items": items}, headers=headers)
 
 
@@ -131,9 +131,9 @@ _ADOPTED = ("participant", "site", "status", "protocol", "since")
 def trial_then(cairn: Cairn, study: str, as_of: str | None) -> tuple[Trial, int]:
     """The study as was known then, or as it stands; and the position. Raises Invalid, NotFound."""
     if as_of is None:
-        return cairn.hot.trial(study), cairn.ledger.head(study)
+        return cairn.reads.hot.trial(study), cairn.reads.log.head(study)
     position = _position(cairn, study, as_of)
-    return cairn.hot.trial_as_of(study, position), position
+    return cairn.reads.hot.trial_as_of(study, position), position
 
 
 def sites_of(
@@ -218,10 +218,10 @@ def _act(noted: Noted[Any]) -> dict[str, Any]:
 
 
 def _position(cairn: Cairn, study: str, as_of: str) -> int:
-    head = cairn.ledger.head(study)
+    head = cairn.reads.log.head(study)
     if as_of.isascii() and as_of.isdigit() and len(as_of) <= len(str(2**53)):
         return min(int(as_of), head)
-    return cairn.ledger.position_at(study, _moment("as_of", as_of).latest())
+    return cairn.reads.log.position_at(study, _moment("as_of", as_of).latest())
 
 
 def _moment(name: str, text: str) -> When:

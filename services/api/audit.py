@@ -56,12 +56,12 @@ def get_history(
     """
     caller, study = access.within_study(request)
     cairn, name = access.cairn_of(request), str(request.path_params["participant"])
-    participant = access.visible(cairn, caller, study, name)
+    participant = access.visible(cairn.reads.hot, caller, study, name)
     access.may(caller, "read")
-    head = cairn.ledger.head(study)
+    head = cairn.reads.log.head(study)
     events = [
         one
-        for one in cairn.ledger.stream(study, name, after, head)
+        for one in cairn.reads.log.stream(study, name, after, head)
         if one.version <= participant.version and (kind is None or _kind(one) == kind)
     ]
     page = events[:limit]
@@ -82,7 +82,7 @@ def get_audit_trail(
     """
     caller, study = access.within_study(request)
     cairn, name = access.cairn_of(request), str(request.path_params["participant"])
-    participant = access.visible(cairn, caller, study, name)
+    participant = access.visible(cairn.reads.hot, caller, study, name)
     access.may(caller, "read")
     page, more = trails.page_of(participant, after, limit)
     headers = {"ETag": etag(participant.version), "Vary": "Accept"}
@@ -108,10 +108,10 @@ def get_replay(
     """
     caller, study = access.within_study(request)
     cairn, name = access.cairn_of(request), str(request.path_params["participant"])
-    participant = access.visible(cairn, caller, study, name)
+    participant = access.visible(cairn.reads.hot, caller, study, name)
     access.may(caller, "read")
     wanted = participant.version if version is None else version
-    found = replay(cairn.hot, study, name, wanted)
+    found = replay(cairn.reads.hot, study, name, wanted)
     return Response(canonical(found.document()), 200, {"ETag": etag(wanted)}, JSON)
 
 
@@ -126,7 +126,7 @@ async def get_log(
     """
     caller, study = access.within_study(request)
     cairn = access.cairn_of(request)
-    await run_in_threadpool(cairn.hot.trial, study, fresh=False)
+    await run_in_threadpool(access.known, cairn, study)
     access.may(caller, "audit")
     shown = _filter(cairn, caller, study, _wanted(types))
     if asked.prefers(request, JSON, NDJSON, CSV, CLOUDEVENTS_BATCH, feed.MEDIA_TYPE) == (
@@ -135,7 +135,7 @@ async def get_log(
         return await feed.answer(request, cairn, study, after, shown)
 
     def read() -> Response:
-        head = cairn.ledger.head(study)
+        head = cairn.reads.log.head(study)
         page, last = _scan(cairn, study, after, limit, head, shown)
         headers = {"ETag": etag(head), "Vary": "Accept"}
         if last < head:
@@ -164,7 +164,7 @@ def get_refusals(
     headers = {} if more is None else {"Link": _next(request, after=more)}
     if asked.prefers(request, JSON, CSV) == CSV:
         return Response(tables.table(items), 200, headers, CSV)
-    return json_reply({"position": cairn.ledger.head(study), "items": items}, headers=headers)
+    return json_reply({"position": cairn.reads.log.head(study), "items": items}, headers=headers)
 
 
 Shown = Callable[[Stored], bool]
@@ -185,7 +185,7 @@ def _filter(cairn: Cairn, caller: Caller, study: str, types: frozenset[str] | No
 
     def of_own_site(name: str) -> bool:
         if name not in sites:
-            participant = cairn.hot.participant(study, name, fresh=False)
+            participant = cairn.reads.hot.participant(study, name, fresh=False)
             sites[name] = caller.opens_site(participant.site)
         return sites[name]
 
@@ -209,7 +209,7 @@ def _scan(
     page: list[Stored] = []
     last, scanned = after, 0
     while last < head and len(page) < limit and scanned < SCANNED_MAX:
-        read = cairn.ledger.read(study, last, PAGE_EVENTS, head)
+        read = cairn.reads.log.read(study, last, PAGE_EVENTS, head)
         if not read:
             break
         for stored in read:

@@ -109,7 +109,7 @@ async def _events(
 
 
 def _page(cairn: Cairn, study: str, after: int, shown: Shown) -> tuple[list[Stored], int]:
-    read = cairn.ledger.read(study, after, PAGE_EVENTS)
+    read = cairn.reads.log.read(study, after, PAGE_EVENTS)
     last = read[-1].position if read else after
     return [stored for stored in read if shown(stored)], last
 

@@ -36,6 +36,8 @@ def get_ready(request: Request) -> Response:
         "status": "unready" if problems else "ready",
         "problems": problems,
         "lag": lag,
+        # A standby that is away makes nothing unready: what is posted goes on.
+        "reads": cairn.reads.place(),
         # The ledger and the views go on without brokers: what is not relayed makes nothing unready.
         "relay_halted": halted,
     }

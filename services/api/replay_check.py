@@ -47,7 +47,7 @@ async def get_replay_check(request: Request) -> Response:
     if not caller.whole_study:
         raise Forbidden
     cairn = access.cairn_of(request)
-    check = await asyncio.to_thread(ReplayCheck, cairn.ledger, cairn.documents, study)
+    check = await asyncio.to_thread(ReplayCheck, cairn.reads.log, cairn.reads.documents, study)
     return _Lines(check, request.app.state.replay_checks)
 
 

@@ -79,12 +79,12 @@ def get_calendar(
         caller, study = access.within_study(request, "read")
         site = own_site(caller, site)
         if participant is not None:
-            access.visible(cairn, caller, study, participant)
+            access.visible(cairn.reads.hot, caller, study, participant)
     else:
         # A token that opens more does not belong into a URL, where logs and histories keep it.
         kept = cairn.calendars.opened(study, token)
         site, participant = _narrowed(kept, site, participant)
-        cairn.hot.trial(study, fresh=False)
+        access.known(cairn, study)
     position, entries = _entries(cairn, study, Query(site=site, participant=participant))
     headers = {"Cache-Control": "private, no-cache"}
     if position is not None:
@@ -109,7 +109,7 @@ async def post_calendar(request: Request) -> Response:
     def make() -> dict[str, Any]:
         site = own_site(caller, wanted.site)
         if wanted.participant is not None:
-            access.visible(cairn, caller, study, wanted.participant)
+            access.visible(cairn.hot, caller, study, wanted.participant)
         if site is not None and site not in cairn.hot.trial(study).sites:
             raise invalid("/site", "unknown-site")
         found, token = cairn.calendars.make(
@@ -175,7 +175,7 @@ def _entries(cairn: Cairn, study: str, query: Query) -> tuple[int | None, list[d
         entries, positions, cursor = [], set[int](), None
         while True:
             asking = replace(query, limit=asked.LIMIT_MAX, cursor=cursor)
-            page = cairn.views.study(study, "calendar", asking)
+            page = cairn.reads.views.study(study, "calendar", asking)
             entries += page.items
             positions.add(page.position)
             if len(entries) > CALENDAR_MAX_VISITS:

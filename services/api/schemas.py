@@ -299,6 +299,7 @@ _ANSWERS: dict[str, Schema] = {
         {"status": _TEXT},
         problems={"type": "array", "items": _TEXT},
         lag={"type": "object"},
+        reads={"enum": ["primary", "standby", "away"]},
         relay_halted={"type": "object", "additionalProperties": _TEXT},
     ),
 }

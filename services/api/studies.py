@@ -55,8 +55,8 @@ def get_studies(request: Request) -> Response:
     """The studies that the token opens."""
     caller, cairn = access.caller_of(request), access.cairn_of(request)
     access.may(caller, "read")
-    names = [name for name in cairn.ledger.studies() if caller.opens_study(name)]
-    trials = [cairn.hot.trial(name) for name in names]
+    names = [name for name in cairn.reads.log.studies() if caller.opens_study(name)]
+    trials = [cairn.reads.hot.trial(name) for name in names]
     return json_reply(
         {
             "position": max((trial.position for trial in trials), default=0),
@@ -70,8 +70,8 @@ def get_study(request: Request) -> Response:
     """One study: its title, protocol versions, sites, consent forms, holds and slots."""
     _, study = access.within_study(request, "read")
     cairn = access.cairn_of(request)
-    trial = cairn.hot.trial(study)
-    head = cairn.ledger.head(study)
+    trial = cairn.reads.hot.trial(study)
+    head = cairn.reads.log.head(study)
     return json_reply({**_whole(trial), "position": head}, headers={"ETag": etag(trial.version)})
 
 
@@ -118,7 +118,7 @@ def get_protocol(
 def get_sites(request: Request) -> Response:
     """The sites that take part, with their time zone and the protocol version active there."""
     caller, study = access.within_study(request, "read")
-    trial = access.cairn_of(request).hot.trial(study)
+    trial = access.cairn_of(request).reads.hot.trial(study)
     items = [site for site in _sites(trial) if caller.opens_site(site["site"])]
     return json_reply({"position": trial.position, "items": items})
 

@@ -224,9 +224,13 @@ def get_worklist(
 def _participant(request: Request, view: str, query: Query) -> Response:
     caller, study = access.within_study(request)
     cairn, name = access.cairn_of(request), str(request.path_params["participant"])
-    access.visible(cairn, caller, study, name)
+    if query.wait_for is not None:
+        access.known(cairn, study)
+        # Whoever was recorded just now is known where the position is.
+        cairn.reads.views.recorded(study, query)
+    access.visible(cairn.reads.hot, caller, study, name)
     access.may(caller, "read")
-    found = cairn.views.participant(study, name, view, query)
+    found = cairn.reads.views.participant(study, name, view, query)
     version = found["version"] if view == "summary" else found["position"]
     headers = {"ETag": etag(version), "Vary": "Accept"}
     if asked.prefers(request, JSON, CSV) == CSV:
@@ -240,7 +244,7 @@ def study_view(request: Request, view: str, query: Query) -> Response:
     query = replace(query, site=own_site(caller, query.site))
     try:
         with past.reading(request, query) as pause:
-            page = access.cairn_of(request).views.study(study, view, query, pause)
+            page = access.cairn_of(request).reads.views.study(study, view, query, pause)
     except past.Gone:
         return Response(status_code=past.GONE)
     headers = {"ETag": etag(page.position), "Vary": "Accept"}

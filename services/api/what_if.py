@@ -81,7 +81,7 @@ async def post_participant_what_if(request: Request, query: Asked) -> Response:
             _of_the_present(query)
             await access.may_post(cairn, caller, study, name, supposing.posted)
         else:
-            await asyncio.to_thread(access.visible, cairn, caller, study, name)
+            await asyncio.to_thread(access.visible, cairn.reads.hot, caller, study, name)
         terms = asked.terms_of(request, caller)
         return json_reply(await single(cairn, study, name, supposing, terms, query))
 

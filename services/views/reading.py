@@ -7,7 +7,8 @@ they reflect. The past, of one or of all, is folded anew with the same functions
 
 import heapq
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -59,8 +60,8 @@ class Views:
 
         Raises NotFound (also when there was nobody then), Lagging, StoreAway.
         """
+        self.recorded(study, query)
         self._hot.trial(study, fresh=False)
-        self._recorded(study, query)
         on = self._past.on(study, query, self._clock())
         if query.past:
             cut = self._past.cut(study, query)
@@ -71,6 +72,7 @@ class Views:
             told = {**answer(view, trial, found.participant, on), "position": cut.position}
             return told if query.valid_at is None else {**told, "uncertain": list(found.unsure)}
         trial, present, position = self._past.present(study, name)
+        _reached(position, query)
         try:
             return {**answer(view, trial, present, on), "position": position}
         except Exception:
@@ -85,9 +87,9 @@ class Views:
         `pause` is called now and then while the past is folded; what it raises ends the work.
         Raises NotFound, Invalid for a cursor that is none of the list's, Lagging, StoreAway.
         """
+        self.recorded(study, query)
         self._hot.trial(study, fresh=False)
         if query.past:
-            self._recorded(study, query)
             return self._of_the_past(study, view, query, pause)
         match view:
             case "enrolment":
@@ -174,7 +176,7 @@ class Views:
 
     # --- positions --------------------------------------------------------------------------------
 
-    def _recorded(self, study: str, query: Query) -> None:
+    def recorded(self, study: str, query: Query) -> None:
         """Wait until the log has the position that the reader waits for. Raises Lagging."""
         if query.wait_for is None:
             return
@@ -184,14 +186,17 @@ class Views:
                 raise Lagging(head)
             time.sleep(WAIT_POLL_SECONDS)
 
-    def _reading(self, study: str, names: Sequence[str], query: Query) -> Any:
+    @contextmanager
+    def _reading(self, study: str, names: Sequence[str], query: Query) -> Iterator[Reading]:
         """The tables, once they reflect the position that the reader waits for. Raises Lagging."""
         if query.wait_for is not None and not self._tables.wait(
             study, names, query.wait_for, WAIT_SECONDS
         ):
             active = self._tables.active(study)
             raise Lagging(min(active[name].position if name in active else 0 for name in names))
-        return self._tables.reading(study, names)
+        with self._tables.reading(study, names) as reading:
+            _reached(reading.position, query)
+            yield reading
 
     def _trial_at(self, study: str, position: int) -> Trial:
         """The study as the tables reflect it."""
@@ -200,6 +205,12 @@ class Views:
             folded = self._folds.trial(study, position)
             return folded if folded.registered is not None else trial
         return self._hot.trial(study) if trial.position < position else trial
+
+
+def _reached(position: int, query: Query) -> None:
+    """Raise Lagging where the next connection led to a copy that has not come as far."""
+    if query.wait_for is not None and position < query.wait_for:
+        raise Lagging(position)
 
 
 def _wanted(

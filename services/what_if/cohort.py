@@ -24,7 +24,7 @@ def cohort_under(
 ) -> "Cohort":
     """The study's cohort under the draft in a body. Raises what `draft_of` raises, and NotFound."""
     draft = draft_of(body, content_type, study)
-    if query.wait_for is not None and (head := cairn.ledger.head(study)) < query.wait_for:
+    if query.wait_for is not None and (head := cairn.reads.log.head(study)) < query.wait_for:
         raise Lagging(head)
     return Cohort(cairn, study, draft.protocol, query)
 
@@ -38,11 +38,11 @@ class Cohort:
     def __init__(
         self, cairn: Cairn, study: str, draft: Protocol, query: Query, pause: Pause = breathe
     ) -> None:
-        self._ledger = cairn.ledger
+        self._ledger = cairn.reads.log
         self._study = study
         self._query = query
         self._pause = pause
-        past = Past(Folds(cairn.ledger, cairn.documents), cairn.hot)
+        past = Past(Folds(cairn.reads.log, cairn.reads.documents), cairn.reads.hot)
         self._past = past
         self.cut = past.cut(study, query)
         self.on = past.on(study, query, cairn.clock())

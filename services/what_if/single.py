@@ -45,7 +45,8 @@ def _under_draft(
     cairn: Cairn, study: str, name: str, supposing: Supposed, query: Query
 ) -> Document:
     assert supposing.draft is not None
-    past = Past(Folds(cairn.ledger, cairn.documents), cairn.hot)
+    reads = cairn.reads
+    past = Past(Folds(reads.log, reads.documents), reads.hot)
     cut = past.cut(study, query)
     trial = past.trial(study, cut)
     then = past.participant(trial, name, cut)
