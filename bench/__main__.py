@@ -33,6 +33,14 @@ PARTS: dict[str, str] = {
     "visible": "bench.visible",
     "growth": "bench.growth",
     "memory": "bench.memory",
+    "eligibility": "bench.eligibility",
+    "views": "bench.views",
+    "as_of": "bench.as_of",
+    "replay": "bench.replay",
+    "what_if": "bench.what_if",
+    "kafka": "bench.kafka",
+    "kafka_inbound": "bench.kafka_inbound",
+    "kafka_workers": "bench.kafka_workers",
 }
 
 

@@ -200,7 +200,7 @@ def rows(setting: Setting) -> Iterator[Row]:
         closing(open_pool(conninfo := setting.database())) as pool,
         closing(PostgresLedger(pool)) as ledger,
     ):
-        script = str(setting.folder / "keyed.sql")
+        script = setting.folder / "keyed.sql"
         rivals: list[Rival] = [
             LibraryRecorder(setting.plain_database()),
             KeyedInsert(setting.plain_database(), script),

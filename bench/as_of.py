@@ -1,23 +1,24 @@
 """How long the past takes: of one participant with two hundred events, and of whole studies.
 
 Studies of a thousand and of ten thousand participants, each with a dozen facts, on the embedded
-PostgreSQL; the same views at half of the log, and as true at a day. Each measurement is a process
-of its own, so that its peak of memory is its own.
-Usage: `python -m bench.as_of [participants...]`.
+PostgreSQL; the same views at half of the log, and as true at a day. Each measurement of a study is
+a process of its own, so that its peak of memory is its own: `python -m bench.as_of` with how to
+connect, view and axis.
 """
 
-import argparse
 import asyncio
-import resource
-import statistics
+import json
+import os
 import subprocess
 import sys
-import tempfile
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import date, timedelta
-from pathlib import Path
 
+from bench.measured import Row, Sample
+from bench.processes import memory_mib
+from bench.setting import Setting
 from bench.views import DOSE, NOW, STUDY, begun, filled, history
 from domain.journey.consent import Consented
 from domain.journey.referral import Referred
@@ -28,7 +29,6 @@ from domain.safety.events import AdverseEventReported
 from domain.time import When
 from infra.documents import PostgresDocuments
 from infra.ledger.postgres import PostgresLedger
-from infra.postgres.embedded import EmbeddedPostgres
 from infra.postgres.migrate import migrate
 from infra.postgres.pool import open_pool
 from infra.projection.tables import ViewTables
@@ -102,7 +102,7 @@ def prepared(conninfo: str, count: int) -> None:
     pool.close()
 
 
-def one(conninfo: str) -> None:
+def one(conninfo: str) -> Iterator[Row]:
     """The past of one participant with two hundred events."""
     views, ledger, closes = opened(conninfo)
     with closes:
@@ -113,21 +113,17 @@ def one(conninfo: str) -> None:
             ("true at a day", Query(valid_at=DAY)),
         ):
             for view in ("summary", "safety"):
-                waited, worked = [], time.process_time()
+                waited = []
                 for _ in range(ROUNDS):
-                    start = time.perf_counter()
+                    start, worked = time.perf_counter(), time.process_time()
                     views.participant(STUDY, ALL, view, query)
-                    waited.append((time.perf_counter() - start) * 1e3)
-                cpu = (time.process_time() - worked) * 1e3 / ROUNDS
-                print(
-                    f"  {view:12} {axis:18} {statistics.median(waited):7.1f} ms"
-                    f" ({cpu:5.1f} ms CPU), at most {max(waited):.1f} ms",
-                    flush=True,
-                )
+                    cpu = (time.process_time() - worked) * 1e6
+                    waited.append(Sample((time.perf_counter() - start) * 1e3, cpu))
+                yield Row(f"{view} of {EVENTS_OF_ONE} events, {axis}", "ms", waited)
 
 
-def whole(conninfo: str, view: str, axis: str, count: int) -> None:
-    """The past of a study, once."""
+def whole(conninfo: str, view: str, axis: str) -> None:
+    """The past of a study, once: seconds, processor time and peak of memory as JSON."""
     views, ledger, closes = opened(conninfo)
     with closes:
         query = Query(as_of=ledger.head(STUDY)) if axis == "as-of" else Query(valid_at=DAY)
@@ -135,40 +131,27 @@ def whole(conninfo: str, view: str, axis: str, count: int) -> None:
         start, worked = time.perf_counter(), time.process_time()
         views.study(STUDY, view, query)
         seconds, cpu = time.perf_counter() - start, time.process_time() - worked
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(
-            f"  {view:14} {axis:9} {seconds:7.2f} s ({cpu:6.2f} s CPU)"
-            f" {count / seconds:8.0f} participants/s   peak {peak:5.0f} MiB",
-            flush=True,
-        )
+        told = {"seconds": seconds, "cpu": cpu, "mib": memory_mib(os.getpid(), "VmHWM")}
+        print(json.dumps(told))
 
 
-def main() -> None:
-    """Fill stores and measure each question in a process of its own."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("participants", nargs="*", type=int, default=PARTICIPANTS)
-    parser.add_argument("--store")
-    parser.add_argument("--view")
-    parser.add_argument("--axis", default="as-of")
-    asked = parser.parse_args()
-    if asked.view is not None:
-        whole(asked.store, asked.view, asked.axis, asked.participants[0])
-        return
-    if asked.store is not None:
-        one(asked.store)
-        return
-    for number, count in enumerate(asked.participants):
-        with EmbeddedPostgres(Path(tempfile.mkdtemp(prefix="cairn-bench-"))) as postgres:
-            prepared(postgres.conninfo, count)
-            again = [sys.executable, "-m", "bench.as_of", str(count), "--store", postgres.conninfo]
-            if number == 0:
-                print(f"one participant with {EVENTS_OF_ONE} events", flush=True)
-                subprocess.run(again, check=True)
-            print(f"a study of {count} participants, the first page of a hundred", flush=True)
-            for view in LISTS:
-                for axis in ("as-of", "valid-at"):
-                    subprocess.run([*again, "--view", view, "--axis", axis], check=True)
+def rows(setting: Setting) -> Iterator[Row]:
+    """One participant, then whole studies."""
+    for number, count in enumerate(setting.size_of(PARTICIPANTS, (300,))):
+        conninfo = setting.plain_database()
+        prepared(conninfo, count)
+        if number == 0:
+            yield from one(conninfo)
+        for view in LISTS:
+            for axis in ("as-of", "valid-at"):
+                again = [sys.executable, "-m", "bench.as_of", conninfo, view, axis]
+                answer = subprocess.run(again, check=True, capture_output=True, text=True)
+                told = json.loads(answer.stdout)
+                sample = Sample(count / told["seconds"], told["cpu"] / count * 1e6)
+                what = f"{view} of {count:,} participants, {axis}, a page of a hundred"
+                note = f"peak memory {told['mib']:.0f} MiB"
+                yield Row(what, "participants/s", [sample], note=note)
 
 
 if __name__ == "__main__":
-    main()
+    whole(*sys.argv[1:4])

@@ -1,13 +1,13 @@
 """How long the criteria take: all 24 of LK-23-01 at once, what one new fact costs, and single
 criteria beside another rule engine where that is installed.
-
-python -m bench.eligibility
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from bench import rules
+from bench.measured import Row, Sample
+from bench.setting import Setting
 from domain.eligibility.evaluate import evaluate, verdict_under
 from domain.participant import Participant
 from tests.domain.eligibility.charts import NEW_YORK, Fact, chart, eligible, lab, then, took
@@ -15,23 +15,31 @@ from tests.specs import Study, lk_23_01
 
 RUNS = 1_500
 """Each is timed by itself: the best of many is what the work costs, however busy the machine."""
+UNIT = "us"
 
 
-def main() -> None:
-    """Print microseconds, the best of many single runs."""
+def rows(setting: Setting) -> Iterator[Row]:
+    """Microseconds, the best of many single runs."""
+    runs = setting.size(RUNS, RUNS // 5)
     protocol, trial = lk_23_01(), Study(lk_23_01()).trial
     who = chart(eligible)
     busy = chart(eligible, [lab("platelets", str(100 + n), "10*3/uL") for n in range(500)])
-    _print("all 24 criteria, fully documented", lambda: verdict_under(protocol, who, NEW_YORK))
-    _print("the same beside 500 other results", lambda: verdict_under(protocol, busy, NEW_YORK))
+    whole = {
+        "all 24 criteria, fully documented": who,
+        "all 24 criteria, beside 500 other results": busy,
+    }
+    for name, one in whole.items():
+        best = _best(lambda one=one: verdict_under(protocol, one, NEW_YORK), runs)  # type: ignore[misc]
+        yield Row(name, UNIT, [best], less=True)
     for name, fact in (
         ("a new fact that no criterion reads", lab("platelets", "200", "10*3/uL")),
         ("a new body weight", lab("weight", "66", "kg", on="2026-11-28")),
         ("a new serology", lab("hbsag", reads="negative", on="2026-11-28")),
         ("a new medicine", took("X", "other", "2026-11-01", at="2026-11-28")),
     ):
-        _print(name, _learning(who, fact, lambda one: evaluate(trial, one)))
-    _beside()
+        best = _best(_learning(who, fact, lambda one: evaluate(trial, one)), runs)
+        yield Row(f"criteria after {name}", UNIT, [best], less=True)
+    yield from _beside(runs)
 
 
 def _learning(
@@ -48,31 +56,26 @@ def _learning(
     return run
 
 
-def _beside() -> None:
+def _beside(runs: int) -> Iterator[Row]:
     """Single criteria by Cairn and by the other engine, run by run in turn."""
     try:
         pairs = rules.pairs()
     except ImportError:
-        print(f"\nnot compared: {rules.NAME} is not installed (pip install -e '.[bench]')")
+        note = f"{rules.NAME} not measured: it is not installed"
+        yield Row("one criterion", UNIT, [], rules.NAME, note=note)
         return
-    print(f"\n{'one criterion':28} {'Cairn':>10} {rules.NAME:>12} {'ratio':>7}")
     for name, ours, theirs in pairs:
-        runs = [(_timed(ours), _timed(theirs)) for _ in range(RUNS)]
-        cairn, other = (min(times) for times in zip(*runs, strict=True))
-        print(f"{name:28} {cairn * 1e6:7.1f} us {other * 1e6:9.1f} us {cairn / other:7.2f}")
+        times = [(_timed(ours), _timed(theirs)) for _ in range(runs)]
+        cairn, other = (Sample(min(some) * 1e6) for some in zip(*times, strict=True))
+        yield Row(f"one criterion: {name}", UNIT, [cairn], rules.NAME, [other], less=True)
 
 
-def _print(name: str, run: Callable[[], object]) -> None:
+def _best(run: Callable[[], object], runs: int) -> Sample:
     run()
-    best = min(_timed(run) for _ in range(RUNS))
-    print(f"{name:40} {best * 1e6:8.0f} us")
+    return Sample(min(_timed(run) for _ in range(runs)) * 1e6)
 
 
 def _timed(run: Callable[[], object]) -> float:
     started = time.perf_counter()
     run()
     return time.perf_counter() - started
-
-
-if __name__ == "__main__":
-    main()

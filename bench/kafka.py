@@ -1,19 +1,16 @@
 """The relay on a real Apache Kafka: events a second, and how long after a post a consumer has it.
 
 One broker, the embedded PostgreSQL, everything durable; API, relay, clients and consumer are
-processes of their own. Usage: `python -m bench.kafka [--events 20000] [--rounds 3] [--rate 200]`;
-`CAIRN_TESTS_KAFKA_BOOTSTRAP` names a broker, else one is started from Maven's jars.
+processes of their own. `CAIRN_TESTS_KAFKA_BOOTSTRAP` names a broker, else one is started from
+Maven's jars.
 """
 
-import argparse
 import contextlib
 import json
 import os
 import signal
-import statistics
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -28,14 +25,14 @@ from bench.append import event
 from bench.http import CLIENTS, PATHS, Service, serving
 from bench.journey import STUDY
 from bench.load import Order, Seen
+from bench.measured import Row, Sample
+from bench.setting import Setting
 from infra.kafka.brokers import Brokers
 from infra.kafka.cursors import RelayCursors
 from infra.kafka.relay import Ports, Relay
 from infra.kafka.topics import FOR_EVER, ensure_topic, events_topic
 from infra.ledger.postgres import PostgresLedger
 from infra.ledger.types import Append
-from infra.postgres.embedded import EmbeddedPostgres
-from infra.postgres.migrate import migrate
 from infra.postgres.pool import Pool, open_pool
 from services.door.cloudevents import written
 from tests.kafka.cluster import Cluster
@@ -44,7 +41,6 @@ from tests.kafka.conftest import BOOTSTRAP
 EVENTS = 20_000
 EACH = 50
 """Events of each participant in the ledger that is relayed."""
-ROUNDS = 3
 RATE = 200.0
 """Posts a second, due at fixed times."""
 JOURNEYS = 2
@@ -170,36 +166,17 @@ def latencies(data: Path, conninfo: str, bootstrap: str, rate: float) -> list[fl
     return sorted(arrivals.at[name] - when for name, when in due.items())
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--events", type=int, default=EVENTS)
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--rate", type=float, default=RATE)
-    asked = parser.parse_args()
+def rows(setting: Setting) -> Iterator[Row]:
+    """The relay's rate, then from POST to a consumer."""
+    conninfo, events = setting.database(), setting.size(EVENTS, 2_000)
     with (
-        tempfile.TemporaryDirectory(prefix="cairn-bench-") as folder,
-        broker(Path(folder)) as bootstrap,
-        EmbeddedPostgres(Path(folder)) as postgres,
+        broker(setting.folder) as bootstrap,
+        closing(open_pool(conninfo)) as pool,
     ):
-        migrate(postgres.conninfo)
-        with closing(open_pool(postgres.conninfo)) as pool:
-            rates = [
-                relayed(pool, postgres.conninfo, bootstrap, asked.events)
-                for _ in range(asked.rounds)
-            ]
-        told = ", ".join(f"{rate:,.0f}" for rate, _ in rates)
-        rate, cpu = (statistics.median(column) for column in zip(*rates, strict=True))
-        print(
-            f"relay: {rate:,.0f} events/s, median of {told}; {cpu * 1e6:.0f} us of processor each"
-        )
-        found = latencies(Path(folder), postgres.conninfo, bootstrap, asked.rate)
-        middle, last = found[len(found) // 2], found[len(found) * 99 // 100]
-        print(
-            f"POST to a Kafka consumer, {asked.rate:.0f}/s due: p50 {middle * 1e3:.1f} ms,"
-            f" p99 {last * 1e3:.1f} ms, {len(found)} events"
-        )
-
-
-if __name__ == "__main__":
-    main()
+        rates = [relayed(pool, conninfo, bootstrap, events) for _ in range(setting.rounds)]
+        samples = [Sample(rate, cpu * 1e6) for rate, cpu in rates]
+        yield Row("relay to Kafka, from an empty topic to the last answer", "events/s", samples)
+        found = latencies(setting.folder, conninfo, bootstrap, RATE)
+        for part in (50, 99):
+            one = Sample(found[len(found) * part // 100] * 1e3)
+            yield Row(f"POST to a Kafka consumer, {RATE:.0f} a second due: p{part}", "ms", [one])

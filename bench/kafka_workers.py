@@ -2,16 +2,14 @@
 views show it, beside a worker that follows the ledger.
 
 One broker, the embedded PostgreSQL, everything durable; API, relay, workers and clients are
-processes of their own. Usage: `python -m bench.kafka_workers [--participants 1500] [--rounds 3]
-[--rate 200]`; `CAIRN_TESTS_KAFKA_BOOTSTRAP` names a broker, else one is started from Maven's jars.
+processes of their own. `CAIRN_TESTS_KAFKA_BOOTSTRAP` names a broker, else one is started from
+Maven's jars.
 """
 
-import argparse
 import asyncio
 import contextlib
 import os
 import signal
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -25,7 +23,9 @@ from typing import NamedTuple
 from bench.http import serving
 from bench.journey import STUDY
 from bench.kafka import JOURNEYS, broker, posted, relay_process
+from bench.measured import Row, Sample
 from bench.processes import cpu_seconds
+from bench.setting import Setting
 from bench.views import NOW, begun, filled
 from bench.visible import Watch, reflected
 from infra.documents import PostgresDocuments
@@ -33,8 +33,6 @@ from infra.kafka.brokers import Brokers
 from infra.kafka.cursors import RelayCursors
 from infra.kafka.relay import Ports, Relay
 from infra.ledger.postgres import PostgresLedger
-from infra.postgres.embedded import EmbeddedPostgres
-from infra.postgres.migrate import migrate
 from infra.postgres.pool import Pool, open_pool
 from infra.projection.projector import Projector
 from infra.projection.tables import ViewTables
@@ -46,9 +44,9 @@ from services.record import Recording
 from services.state import HotState
 
 PARTICIPANTS = 1_500
-ROUNDS = 3
 RATE = 200.0
 WORKERS = (1, 2, 4)
+ALONE = "one process that follows the ledger"
 FIRST_PART = 0.1
 """Of the events, not counted: until all workers have their partitions."""
 SETTLE_SECONDS_MAX = 300.0
@@ -133,7 +131,7 @@ def throughput(
         began, before = time.perf_counter(), time.process_time()
         projector.catch_up(STUDY)
         seconds, spent = time.perf_counter() - began, time.process_time() - before
-        found["ledger, one process"] = Figures(head / seconds, spent / head * 1e3)
+        found[ALONE] = Figures(head / seconds, spent / head * 1e3)
         for count in WORKERS:
             afresh(pool)
             with workers(folder, conninfo, bootstrap, count, "kafka") as processes:
@@ -202,59 +200,32 @@ def _await(tables: ViewTables, ledger: PostgresLedger, *, divided: bool) -> None
     time.sleep(0.1)  # the watch sees it too
 
 
-def told(figures: Sequence[Figures]) -> str:
-    """Medians with what they are of."""
-    each = ", ".join(f"{one.rate:,.0f}" for one in figures)
-    middle = statistics.median(one.rate for one in figures)
-    cpu = statistics.median(one.cpu_ms for one in figures)
-    return f"{middle:8,.0f} events/s, median of {each}; {cpu:.2f} ms CPU each"
-
-
 @contextlib.contextmanager
-def store() -> Iterator[tuple[Path, str, Pool]]:
-    """A fresh PostgreSQL: its folder, how to reach it, a pool."""
+def fresh(setting: Setting) -> Iterator[tuple[str, str, Pool]]:
+    """A broker that knows no topic, a database: the broker's address, how to connect, a pool."""
+    conninfo = setting.database()
     with (
-        tempfile.TemporaryDirectory(prefix="cairn-bench-") as folder,
-        EmbeddedPostgres(Path(folder)) as postgres,
+        tempfile.TemporaryDirectory(prefix="cairn-bench-") as kafka,
+        broker(Path(kafka)) as bootstrap,
+        closing(open_pool(conninfo)) as pool,
     ):
-        migrate(postgres.conninfo)
-        with closing(open_pool(postgres.conninfo)) as pool:
-            yield Path(folder), postgres.conninfo, pool
+        yield bootstrap, conninfo, pool
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--participants", type=int, default=PARTICIPANTS)
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--rate", type=float, default=RATE)
-    asked = parser.parse_args()
-    rates: dict[str, list[Figures]] = {}
-    for _ in range(asked.rounds):
-        with (
-            tempfile.TemporaryDirectory(prefix="cairn-bench-") as kafka,
-            broker(Path(kafka)) as bootstrap,
-            store() as (folder, conninfo, pool),
-        ):
-            for name, one in throughput(
-                folder, conninfo, bootstrap, pool, asked.participants
-            ).items():
-                rates.setdefault(name, []).append(one)
-    for name, all_of_it in rates.items():
-        print(f"{name:22} {told(all_of_it)}")
+def rows(setting: Setting) -> Iterator[Row]:
+    """Rates beside one process that follows the ledger, then from POST to every view."""
+    rates: dict[str, list[Sample]] = {}
+    people = setting.size(PARTICIPANTS, 200)
+    for _ in range(setting.rounds):
+        with fresh(setting) as (bootstrap, conninfo, pool):
+            for name, one in throughput(setting.folder, conninfo, bootstrap, pool, people).items():
+                rates.setdefault(name, []).append(Sample(one.rate, one.cpu_ms * 1e3))
+    alone = rates.pop(ALONE)
+    for name, samples in rates.items():
+        yield Row(f"all views, {name}", "events/s", samples, ALONE, alone)
     for origin in ("ledger", "kafka"):
-        with (
-            tempfile.TemporaryDirectory(prefix="cairn-bench-") as kafka,
-            broker(Path(kafka)) as bootstrap,
-            store() as (folder, conninfo, pool),
-        ):
-            found = latencies(folder, conninfo, bootstrap, pool, asked.rate, origin)
-        middle, last = found[len(found) // 2], found[len(found) * 99 // 100]
-        print(
-            f"POST to all views by {origin}, {asked.rate:.0f}/s due: p50 {middle * 1e3:.1f} ms,"
-            f" p99 {last * 1e3:.1f} ms, {len(found)} events"
-        )
-
-
-if __name__ == "__main__":
-    main()
+        with fresh(setting) as (bootstrap, conninfo, pool):
+            found = latencies(setting.folder, conninfo, bootstrap, pool, RATE, origin)
+        for part in (50, 99):
+            what = f"POST to all views by {origin}, {RATE:.0f} a second due: p{part}"
+            yield Row(what, "ms", [Sample(found[len(found) * part // 100] * 1e3)])

@@ -5,6 +5,7 @@ The table has a dense key and a unique id, as any log of events needs; the bytes
 
 import subprocess
 from collections.abc import Sequence
+from pathlib import Path
 from uuid import uuid4
 
 import psycopg
@@ -40,7 +41,7 @@ class KeyedInsert(Rival):
     name = "pgbench, keyed insert"
     callers = 32
 
-    def __init__(self, conninfo: str, script: str) -> None:
+    def __init__(self, conninfo: str, script: Path) -> None:
         with psycopg.connect(conninfo) as connection:
             connection.execute(TABLE)
         self._parts = conninfo_to_dict(conninfo)
@@ -50,9 +51,9 @@ class KeyedInsert(Rival):
         """Insert for some seconds, whatever number is asked for; how many rows that were."""
         del journeys
         body = max((state for _, state in events), key=len).decode().replace("\x03", "")
-        script = KEYED.format(body=body.replace("\\", "").replace("'", ""))
-        with open(self._script, "w") as file:  # noqa: PTH123  the name is the caller's
-            file.write(script)
+        # pgbench takes a colon for the beginning of a variable: a blank is as long.
+        script = KEYED.format(body=body.replace("\\", "").replace("'", "").replace(":", " "))
+        self._script.write_text(script)
         parts = self._parts
         told = subprocess.run(
             [

@@ -5,7 +5,7 @@
 
 import contextlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +36,10 @@ class Setting:
 
     def size(self, whole: int, quick: int) -> int:
         """How much there is to do: less where only a quick look is wanted."""
+        return quick if self.quick else whole
+
+    def size_of(self, whole: Sequence[int], quick: Sequence[int]) -> Sequence[int]:
+        """The same for a row of sizes."""
         return quick if self.quick else whole
 
     def plain_database(self) -> str:

@@ -1,19 +1,17 @@
 """How long the schedule of a large study takes: kept up to date, rebuilt, and read page by page.
 
-Ten thousand participants with twelve visits each, at twenty sites, on the embedded PostgreSQL.
-Usage: `python -m bench.views [participants]`.
+Ten thousand participants with twelve visits each, at twenty sites.
 """
 
 import asyncio
-import statistics
-import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 
+from bench.measured import Row, Sample, metered
+from bench.setting import Setting
 from domain.journey.consent import Consented
 from domain.journey.referral import Referred
 from domain.journey.screening import ScreeningStarted
@@ -26,8 +24,6 @@ from infra.documents import PostgresDocuments
 from infra.ledger.envelope import template
 from infra.ledger.postgres import PostgresLedger
 from infra.ledger.types import Append, Appended, Draft
-from infra.postgres.embedded import EmbeddedPostgres
-from infra.postgres.migrate import migrate
 from infra.postgres.pool import open_pool
 from infra.projection.projector import Projector
 from infra.projection.tables import ViewTables
@@ -122,67 +118,50 @@ async def begun(recording: Recording, publishing: Publishing) -> None:
         await recording.record_study(STUDY, replace(opened, body=site), terms)
 
 
-def timed(what: str, act: Callable[[], object]) -> None:
-    """Do it and print how long it took."""
-    start = time.perf_counter()
-    found = act()
-    print(f"{what:34} {time.perf_counter() - start:8.2f} s   {found or ''}")
-
-
-def read(views: Views) -> str:
-    """A fortnight of the study's schedule, page by page: pages, and the time of one."""
-    waited, query = (
-        [],
-        Query(
-            first=date(2026, 6, 1), last=date(2026, 6, 14), limit=PAGE, on=When.parse("2026-06-01")
-        ),
-    )
-    items = 0
+def read(views: Views) -> list[Sample]:
+    """A fortnight of the study's schedule, page by page: the time of each."""
+    waited = []
+    fortnight = {"first": date(2026, 6, 1), "last": date(2026, 6, 14)}
+    query = Query(**fortnight, limit=PAGE, on=When.parse("2026-06-01"))
     while True:
         start = time.perf_counter()
         page = views.study(STUDY, "schedule", query)
-        waited.append((time.perf_counter() - start) * 1e3)
-        items += len(page.items)
+        waited.append(Sample((time.perf_counter() - start) * 1e3))
         if page.next is None:
-            break
+            return waited
         query = replace(query, cursor=page.next)
-    waited.sort()
-    middle, most = statistics.median(waited), waited[-1]
-    return f"{items} visits, {len(waited)} pages, {middle:.1f} ms each, at most {most:.1f} ms"
 
 
-def counted(views: Views, view: str) -> str:
-    """Figures over the schedule, counted by the store."""
-    return f"{len(views.study(STUDY, view, Query(limit=1_000)).items)} lines"
+def counted(views: Views, view: str) -> Sample:
+    """Figures over the schedule, counted by the store: milliseconds."""
+    start = time.perf_counter()
+    views.study(STUDY, view, Query(limit=1_000))
+    return Sample((time.perf_counter() - start) * 1e3)
 
 
-def main() -> None:
-    """Fill, project, rebuild, read; exit 1 when the rebuilt rows are not those kept live."""
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else PARTICIPANTS
-    folder = tempfile.mkdtemp(prefix="cairn-bench-")
-    with EmbeddedPostgres(Path(folder)) as postgres:
-        migrate(postgres.conninfo)
-        pool = open_pool(postgres.conninfo)
-        ledger, documents = PostgresLedger(pool), PostgresDocuments(pool)
+def rows(setting: Setting) -> Iterator[Row]:
+    """Fill, project, rebuild, read."""
+    people = setting.size(PARTICIPANTS, 500)
+    with closing(open_pool(setting.database())) as pool, closing(PostgresLedger(pool)) as ledger:
+        documents = PostgresDocuments(pool)
         hot = HotState(ledger, documents)
         recording = Recording(ledger, KeyRing(bytes(32), MemoryKeyStore()), hot, lambda: NOW)
         asyncio.run(begun(recording, Publishing(recording, documents)))
         tables = ViewTables(pool, (schedule.VIEW,))
         projector = Projector(ledger, documents, tables)
         views = Views(ledger, documents, hot, tables, lambda: NOW)
-        timed(f"append {count} histories", lambda: asyncio.run(filled(ledger, count)))
-        timed("project them live", lambda: f"{projector.catch_up(STUDY)} events")
-        rebuilt = []
-        timed("rebuild the schedule", lambda: rebuilt.append(projector.rebuild(STUDY, "schedule")))
-        print(f"{'':34} {'':8}     {rebuilt[0].rows} rows, same as live: {rebuilt[0].same}")
-        timed("read a fortnight", lambda: read(views))
-        timed("count the workload", lambda: counted(views, "workload"))
-        timed("count the windows kept", lambda: counted(views, "adherence"))
-        ledger.close()
-        pool.close()
-    if not rebuilt[0].same:
-        sys.exit(1)
+        asyncio.run(filled(ledger, people))
+        told, keeper = f"{people:,} participants, the schedule alone", setting.keeper
+        live = metered(lambda: projector.catch_up(STUDY), keeper)
+        yield Row(f"catching up, {told}", "events/s", [live])
+        rebuilt = metered(lambda: _rebuilt(projector), keeper)
+        yield Row(f"rebuild, {told}", "events/s", [rebuilt])
+        yield Row(f"a page of {PAGE} of a fortnight's schedule", "ms", read(views))
+        yield Row("counting the workload", "ms", [counted(views, "workload")])
+        yield Row("counting the windows kept", "ms", [counted(views, "adherence")])
 
 
-if __name__ == "__main__":
-    main()
+def _rebuilt(projector: Projector) -> int:
+    found = projector.rebuild(STUDY, "schedule")
+    assert found.same
+    return found.position

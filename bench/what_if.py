@@ -3,29 +3,26 @@
 Each participant has the twenty facts of `bench/journey.py`, a dose, six visits and a serious event,
 with what follows from them: judged once, and appended under every name. The draft has other
 windows, another age limit and another clock.
-Usage: `python -m bench.what_if [participants ...]`; 1,000 and 10,000 without any.
 """
 
 import asyncio
-import resource
-import sys
-import tempfile
-import time
+import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 from bench.journey import STUDY, documents
+from bench.measured import Row, metered
+from bench.processes import memory_mib
+from bench.setting import Setting
+from bench.study import study
 from domain.kernel import Actor, Recorded
 from domain.participant import Participant
 from domain.trial.protocol import Protocol
 from domain.trial.reading import plain, read
 from infra.ledger.types import Append, Appended
-from infra.postgres.embedded import EmbeddedPostgres
-from services import logs
-from services.bootstrap import Cairn, Settings, open_cairn
+from services.bootstrap import Cairn
 from services.door import posted
 from services.drafting import drafts_of
 from services.judging import Judging
@@ -93,11 +90,6 @@ def judged(cairn: Cairn) -> Sequence[Recorded]:
 
 async def filled(cairn: Cairn, count: int, known: int) -> None:
     """So many participants in the study."""
-    if not known:
-        await cairn.publishing.publish_built_in(TERMS)
-        site = {"site": "01", "name": "A site", "timezone": "America/New_York"}
-        opened = {"type": "site-opened", "occurred_at": "2025-01-01", "data": site}
-        await cairn.recording.record_study(STUDY, posted(opened), TERMS)
     events = judged(cairn)
     for start in range(known, count, AT_ONCE):
         names = [f"P-{number:05}" for number in range(start, min(start + AT_ONCE, count))]
@@ -111,48 +103,25 @@ def of(name: str, events: Sequence[Recorded]) -> Append:
     return Append(tuple(drafts_of("participant", name, None, renamed, {})))
 
 
-def peak() -> int:
-    """The most memory that the process ever had, in MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-
-
-def measured(cairn: Cairn, count: int) -> str:
+def compared(cairn: Cairn, count: int) -> int:
     """One what-if over everybody."""
     (protocol,) = cairn.hot.trial(STUDY).protocols.values()
-    before, started, cpu = peak(), time.perf_counter(), time.process_time()
     report = Report()
     for one in Cohort(cairn, STUDY, edited(protocol), Query(), pause=lambda: None):
         report.add(one, keep=False)
-    seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
     assert report.participants == report.changed == count, report.totals()
-    return (
-        f"{count:7,} participants {cairn.ledger.head(STUDY):9,} events {seconds:8.1f} s"
-        f" {count / seconds:7.0f}/s {cpu / count * 1e3:6.2f} ms CPU each"
-        f"   {sum(report.counted.values()):9,} items   peak {peak()} MiB, {peak() - before} more"
-    )
+    return count
 
 
-@contextmanager
-def store() -> Iterator[Cairn]:
-    """A Cairn on a PostgreSQL of its own, thrown away."""
-    logs.configure(level=40)
-    folder = Path(tempfile.mkdtemp(prefix="cairn-bench-"))
-    with EmbeddedPostgres(folder) as postgres:
-        cairn = open_cairn(Settings(data=folder), conninfo=postgres.conninfo)
-        yield cairn
-        cairn.close()
-
-
-def main() -> None:
-    """Fill, compare, print; the study grows from one count to the next."""
-    counts = [int(one) for one in sys.argv[1:]] or PARTICIPANTS
-    with store() as cairn:
+def rows(setting: Setting) -> Iterator[Row]:
+    """Fill and compare; the study grows from one count to the next."""
+    with study(setting) as cairn:
         known = 0
-        for count in counts:
+        for count in setting.size_of(PARTICIPANTS, (100,)):
             asyncio.run(filled(cairn, count, known))
             known = count
-            print(measured(cairn, count))
-
-
-if __name__ == "__main__":
-    main()
+            before = memory_mib(os.getpid(), "VmHWM")
+            sample = metered(partial(compared, cairn, count), setting.keeper)
+            more = memory_mib(os.getpid(), "VmHWM") - before
+            what = f"what-if over {count:,} participants, {cairn.ledger.head(STUDY):,} events"
+            yield Row(what, "participants/s", [sample], note=f"peak memory {more:.0f} MiB more")
