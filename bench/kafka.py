@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -54,7 +55,7 @@ def broker(folder: Path) -> Iterator[str]:
     if given:
         yield given
         return
-    cluster = Cluster(folder / "kafka", nodes=1)
+    cluster = Cluster(Path(tempfile.mkdtemp(prefix="kafka-", dir=folder)), nodes=1)
     try:
         cluster.start()
         yield cluster.bootstrap
