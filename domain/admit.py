@@ -119,6 +119,8 @@ def _judged(trial: Trial, before: Participant, proposed: Proposed, position: int
         changes = isinstance(body, Corrected | Retracted)
         if changes or not (proposed.historical and body.kind is Kind.DECISION):
             raise
+    if not isinstance(body, _MOVING):
+        return _envelope(proposed, position, before.version + 1, trial.version_for(before))
     event = _envelope(proposed, position, before.version + 1)
     if isinstance(body, Corrected | Retracted):
         possible.check_change(trial, before, evolve(before, event), proposed)
@@ -214,7 +216,9 @@ def _crossing(
     )
 
 
-def _envelope(proposed: Proposed, position: int, version: int) -> Recorded:
+def _envelope(
+    proposed: Proposed, position: int, version: int, protocol: str | None = None
+) -> Recorded:
     return Recorded(
         body=proposed.body,
         position=position,
@@ -227,4 +231,5 @@ def _envelope(proposed: Proposed, position: int, version: int) -> Recorded:
         id=proposed.id,
         reason=proposed.reason,
         recorded_at_source=proposed.recorded_at_source,
+        protocol=protocol,
     )

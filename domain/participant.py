@@ -210,13 +210,16 @@ def evolve(participant: Participant, recorded: Recorded) -> Participant:
 
 
 _FIELDS = tuple(one.name for one in fields(Participant))
+_PLACES = {name: place for place, name in enumerate(_FIELDS)}
 _values = operator.attrgetter(*_FIELDS)
 
 
 def _replaced(participant: Participant, changes: Mapping[str, Any]) -> Participant:
     """As `dataclasses.replace`, which looks at every field by name; this runs for every event."""
-    kept = zip(_FIELDS, _values(participant), strict=True)
-    return Participant(*[changes.get(name, value) for name, value in kept])
+    values = list(_values(participant))
+    for name, value in changes.items():
+        values[_PLACES[name]] = value
+    return Participant(*values)
 
 
 def _remembered(effective: Iterable[Recorded]) -> dict[str, Any]:

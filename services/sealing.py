@@ -17,14 +17,14 @@ from services.door.refused import pointer, problems_of
 
 def has_protected(body: Event) -> bool:
     """Whether the body holds a protected value in clear."""
-    return any(isinstance(value, Clear) for _, value in body)
+    return any(isinstance(value, Clear) for value in vars(body).values())
 
 
 def sealed(keys: KeyRing, study: str, participant: str, body: Event) -> Event:
     """The body with every protected value sealed under the participant's key."""
     hidden = {
         name: keys.seal(study, participant, f"{body.type}.{name}", _plain(value.value))
-        for name, value in body
+        for name, value in vars(body).items()
         if isinstance(value, Clear)
     }
     return body.model_copy(update=hidden) if hidden else body

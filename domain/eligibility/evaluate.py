@@ -138,14 +138,15 @@ class Last:
         """What was read stands in the log now: the verdict is the same, at its positions there."""
         kept = self._kept
         if kept is not None and judged.same(kept[0]):
-            outcomes = tuple(_moved(one, place) for one in kept[1].outcomes)
-            self._kept = (recorded, Verdict(kept[1].protocol, outcomes))
-
-
-def _moved(outcome: Outcome, place: Callable[[int], int]) -> Outcome:
-    if not outcome.evidence or outcome.evidence[-1] < PROVISIONAL:
-        return outcome
-    return outcome._replace(evidence=tuple(map(place, outcome.evidence)))
+            verdict = kept[1]
+            # Evidence ascends: the last of it tells whether any was provisional.
+            outcomes = [
+                one._replace(evidence=tuple(map(place, one.evidence)))
+                if one.evidence and one.evidence[-1] >= PROVISIONAL
+                else one
+                for one in verdict.outcomes
+            ]
+            self._kept = (recorded, Verdict(verdict.protocol, tuple(outcomes)))
 
 
 def moved(

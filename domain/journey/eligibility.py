@@ -207,7 +207,7 @@ def conclude(trial: "Trial", participant: "Participant", _now: datetime) -> Iter
     for outcome in verdict.outcomes:
         recorded = concluded.get(("criterion", outcome.criterion))
         standing = None if recorded is None else recorded.body
-        if isinstance(standing, _CONCLUDED[outcome.outcome]):
+        if standing is not None and isinstance(standing, _CONCLUDED[outcome.outcome]):
             yield standing
         elif outcome.outcome != "unknown" or standing is not None:
             yield _concluded(outcome)
@@ -249,10 +249,11 @@ def _concluded(outcome: Outcome) -> Conclusion:
 
 def _dropped(verdict: Verdict, participant: "Participant") -> Iterator[Conclusion]:
     asked = {outcome.criterion for outcome in verdict.outcomes}
-    for recorded in participant.concluded.values():
-        body = recorded.body
-        if not isinstance(body, _CriterionOutcome) or body.criterion in asked:
+    for key, recorded in participant.concluded.items():
+        if key[0] != "criterion" or key[1] in asked:
             continue
+        body = recorded.body
+        assert isinstance(body, _CriterionOutcome)
         if isinstance(body, CriterionReopened):
             yield body
             continue
