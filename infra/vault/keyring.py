@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.keywrap import aes_key_unwrap, aes_key_wrap
 
 from domain.kernel import Sealed
 from infra.ledger.types import StoreAway
-from infra.postgres.pool import Pool, borrowed
+from infra.postgres.pool import Pool, borrowed, reading
 from infra.postgres.statements import load
 
 SQL = load("keys")
@@ -70,7 +70,7 @@ class PostgresKeyStore:
     def get(self, study: str, participant: str) -> tuple[str, bytes] | None:
         """The participant's key id and wrapped key, or None."""
         values = {"study": study, "participant": participant}
-        with borrowed(self._pool) as connection:
+        with reading(self._pool) as connection:
             row = connection.execute(SQL["get"], values).fetchone()
         return (row[0], bytes(row[1])) if row else None
 
@@ -82,8 +82,11 @@ class PostgresKeyStore:
         key cannot be kept.
         """
         values = {"study": study, "participant": participant, "key": key, "wrapped": wrapped}
-        with borrowed(self._pool) as connection:
-            connection.execute(SQL["put"], values)
+        # A single statement outside a transaction commits by itself before it answers.
+        with reading(self._pool) as connection:
+            made = connection.execute(SQL["put"], values).fetchone() is not None
+        if made:
+            return key, wrapped
         kept = self.get(study, participant)
         if kept is None:
             raise StoreAway("the key was destroyed meanwhile")

@@ -53,7 +53,7 @@ def create_app(cairn: Cairn) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         generate_unique_id_function=_operation_id,
-        telemetry={"tracing": False, "metrics": False},
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.cairn = cairn
     app.state.gate = Gate()
