@@ -2,6 +2,7 @@
 hand, and a reader that goes back to messages which were passed before."""
 
 import threading
+import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -33,6 +34,10 @@ PROBE_MILLISECONDS = 5_000
 ANSWER_MILLISECONDS = 10_000
 REREAD_MILLISECONDS = 10_000
 CLOSE_MILLISECONDS = 5_000
+
+STALLED_SECONDS = 15.0
+STALLED_READS = 30
+"""So long and so many looks a partition may stand still although the brokers have more of it."""
 
 Partition = tuple[str, int]
 """Topic and number."""
@@ -112,6 +117,10 @@ class Inbox:
         self._changes = _Changes()
         self._next: dict[Partition, int] = {}
         self._ends: dict[Partition, int] = {}
+        self._behind_at: dict[Partition, int] = {}
+        """Where partitions of which the brokers had more stood when that was looked for."""
+        self._compared = time.monotonic()
+        self._reads = 0
         try:
             self._consumer = KafkaConsumer(
                 **brokers.options(),
@@ -149,6 +158,7 @@ class Inbox:
             # was taken away and given back: a partition always begins where the group stands.
             fresh = {one for one in polled if _named(one) not in self._next} | gained
             found.gained = self._begun(fresh)
+            self._refuse_stalled(polled, full)
         except (KafkaError, IllegalStateError) as error:
             raise BrokersAway(type(error).__name__) from error
         for partition, records in polled.items():
@@ -157,6 +167,27 @@ class Inbox:
             found.messages += records
             self._next[_named(partition)] = records[-1].offset + 1
         return found
+
+    def _refuse_stalled(
+        self, polled: Collection[TopicPartition], full: Collection[Partition]
+    ) -> None:
+        """BrokersAway when a partition brings nothing although the brokers have more of it: after
+        brokers died the client at times never asks for it again, and a new member does."""
+        self._reads += 1
+        now = time.monotonic()
+        if self._reads < STALLED_READS or now < self._compared + STALLED_SECONDS:
+            return
+        self._reads, self._compared = 0, now
+        ours = [TopicPartition(*one) for one in self._next if one not in full]
+        ends = self._consumer.end_offsets([one for one in ours if one not in polled])
+        behind = {_named(one): at for one, end in ends.items() if (at := self._at(one)) < end}
+        stalled = [one for one, at in behind.items() if self._behind_at.get(one) == at]
+        self._behind_at = behind
+        if stalled:
+            raise BrokersAway("stalled")
+
+    def _at(self, one: TopicPartition) -> int:
+        return self._next[_named(one)]
 
     def _polled(self, seconds: float) -> dict[TopicPartition, list[Message]]:
         try:

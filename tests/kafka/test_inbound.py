@@ -7,6 +7,8 @@ import pytest
 from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import KafkaAdminClient
 
+from infra.kafka import inbound
+from infra.kafka.brokers import Brokers
 from infra.kafka.inbound import GROUP
 from infra.kafka.topics import inbound_topic
 from services.bootstrap import Cairn
@@ -155,3 +157,25 @@ def test_a_correction_by_the_data_manager_changes_what_the_history_says(
     assert [(str(one.when), one.body.signed_by) for one in consent.given] == [
         ("2025-11-03", "representative")
     ]
+
+
+def test_a_partition_that_the_client_no_longer_asks_for_makes_the_member_join_anew(
+    broker: str, study: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbound, "STALLED_SECONDS", 0.0)
+    monkeypatch.setattr(inbound, "STALLED_READS", 2)
+    make_topics(broker, study)
+    topic = inbound_topic(study)
+    member = inbound.Inbox(Brokers((broker,)), f"group-{study}")
+    try:
+        member.follow([topic])
+        while not member.read(0.5).gained:
+            pass
+        for _ in range(6):  # nothing there: nothing is amiss
+            assert not member.read(0.05).messages
+        monkeypatch.setattr(member._consumer, "poll", lambda **_: {})  # as kafka-python 3.0.12 did
+        send(broker, topic, [as_json(referred("a"))])
+        with pytest.raises(inbound.BrokersAway, match="stalled"):
+            list(map(member.read, [0.05] * 6))
+    finally:
+        member.close()
