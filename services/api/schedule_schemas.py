@@ -73,6 +73,13 @@ UNCERTAIN_PARTICIPANTS: Schema = {
     " as far as they are known, may lie after that moment.",
 }
 
+LEFT_OUT: Schema = {
+    "type": "array",
+    "items": record({**_WHOSE, "stale_since": _COUNT}),
+    "description": "With `as_of` or `valid_at`: participants of whom nothing is told, because an"
+    " event of theirs (`stale_since`) cannot be read. Not there when there are none.",
+}
+
 SCHEDULES: dict[str, Schema] = {
     "Matrix": list_of(
         record(
@@ -81,6 +88,7 @@ SCHEDULES: dict[str, Schema] = {
             uncertain=_POSITIONS,
         ),
         visits={"type": "array", "items": _TEXT},
+        left_out=LEFT_OUT,
     ),
     "Workload": list_of(
         record(
@@ -93,6 +101,7 @@ SCHEDULES: dict[str, Schema] = {
             }
         ),
         uncertain=UNCERTAIN_PARTICIPANTS,
+        left_out=LEFT_OUT,
     ),
     "Adherence": list_of(
         record(
@@ -110,6 +119,7 @@ SCHEDULES: dict[str, Schema] = {
             }
         ),
         uncertain=UNCERTAIN_PARTICIPANTS,
+        left_out=LEFT_OUT,
     ),
     "Calendar": record(_CALENDAR),
     "Calendars": record({"items": {"type": "array", "items": ref("Calendar")}}),

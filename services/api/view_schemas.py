@@ -4,7 +4,7 @@ from typing import get_args
 
 from domain.stage import Stage
 from services.api.figure_schemas import FIGURES
-from services.api.schedule_schemas import SCHEDULES, UNCERTAIN_PARTICIPANTS, VISIT
+from services.api.schedule_schemas import LEFT_OUT, SCHEDULES, UNCERTAIN_PARTICIPANTS, VISIT
 from services.api.schema_words import Schema, list_of, null_or, record, ref
 
 _TEXT: Schema = {"type": "string"}
@@ -207,11 +207,13 @@ _DEVIATION: dict[str, Schema] = {
 VIEWS: dict[str, Schema] = {
     **SCHEDULES,
     "Summary": record(_SUMMARY, **_ITEM_OF_A_LIST),
-    "Summaries": list_of(ref("Summary")),
+    "Summaries": list_of(ref("Summary"), left_out=LEFT_OUT),
     "Eligibility": record({**_ELIGIBILITY, "position": _POSITION}, **_UNCERTAIN),
-    "EligibilityList": list_of(record({**_ELIGIBILITY, **_WHOSE}, **_ITEM_OF_A_LIST)),
-    "Missing": list_of(record(_AWAITED, **_ITEM_OF_A_LIST)),
-    "Criteria": list_of(record(_COUNTS), uncertain=UNCERTAIN_PARTICIPANTS),
+    "EligibilityList": list_of(
+        record({**_ELIGIBILITY, **_WHOSE}, **_ITEM_OF_A_LIST), left_out=LEFT_OUT
+    ),
+    "Missing": list_of(record(_AWAITED, **_ITEM_OF_A_LIST), left_out=LEFT_OUT),
+    "Criteria": list_of(record(_COUNTS), uncertain=UNCERTAIN_PARTICIPANTS, left_out=LEFT_OUT),
     "Schedule": record(
         {
             "participant": _TEXT,
@@ -223,7 +225,7 @@ VIEWS: dict[str, Schema] = {
         },
         **_UNCERTAIN,
     ),
-    "ScheduleList": list_of(record({**_WHOSE, **VISIT}, **_ITEM_OF_A_LIST)),
+    "ScheduleList": list_of(record({**_WHOSE, **VISIT}, **_ITEM_OF_A_LIST), left_out=LEFT_OUT),
     "Safety": record(
         {
             "participant": _TEXT,
@@ -235,7 +237,7 @@ VIEWS: dict[str, Schema] = {
     ),
     "SafetyList": {
         "allOf": [
-            list_of(record({**_WHOSE, **_ADVERSE_EVENT}, **_ITEM_OF_A_LIST)),
+            list_of(record({**_WHOSE, **_ADVERSE_EVENT}, **_ITEM_OF_A_LIST), left_out=LEFT_OUT),
             record(
                 {
                     "clocks": {
@@ -262,12 +264,13 @@ VIEWS: dict[str, Schema] = {
         ]
     },
     "SafetyFigures": FIGURES,
-    "DeviationList": list_of(record(_DEVIATION, **_ITEM_OF_A_LIST)),
+    "DeviationList": list_of(record(_DEVIATION, **_ITEM_OF_A_LIST), left_out=LEFT_OUT),
     "Enrolment": list_of(
         record({"site": null_or(_TEXT), "stage": _TEXT, "participants": _POSITION}),
         funnel={"type": "object", "additionalProperties": _POSITION},
         accrual=record({"cap": null_or(_POSITION), "taken": _POSITION}),
         uncertain=UNCERTAIN_PARTICIPANTS,
+        left_out=LEFT_OUT,
     ),
     "Worklist": list_of(
         record(
@@ -287,7 +290,8 @@ VIEWS: dict[str, Schema] = {
                 "due": _TEXT,
             },
             **_UNCERTAIN,
-        )
+        ),
+        left_out=LEFT_OUT,
     ),
 }
 """Component name -> schema, for each view."""

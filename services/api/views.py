@@ -273,11 +273,14 @@ def _table_of_one(view: str, found: dict[str, Any]) -> bytes:
 
 
 def _table(view: str, page: Page) -> bytes:
+    left_out = page.extra.get("left_out", [])
     if view == "matrix":
-        return tables.table(planning.matrix_lines(page.items), planning.matrix_columns(page.extra))
+        lines = [*planning.matrix_lines(page.items), *left_out]
+        return tables.table(lines, planning.matrix_columns(page.extra))
     if view == "safety":
-        return tables.table(line_listing.lines(page.items), line_listing.columns())
-    return tables.table(page.items)
+        lines = [*line_listing.lines(page.items), *left_out]
+        return tables.table(lines, line_listing.columns())
+    return tables.table([*page.items, *left_out])
 
 
 def _shown(page: Page) -> dict[str, Any]:

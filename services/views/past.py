@@ -2,9 +2,10 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 
 from domain import asof
 from domain.asof import TrueThen
@@ -17,8 +18,11 @@ from domain.trial.protocol import Protocol
 from domain.trial.study import Trial
 from infra.ledger.types import STUDY_STREAM, Stored
 from infra.projection.folds import Folds, recorded
+from services import logs
 from services.state import HotState, NotFound
 from services.views.asked import Query
+
+T = TypeVar("T")
 
 EXACT_ATTEMPTS = 5
 
@@ -130,23 +134,43 @@ class Past:
         return self.of(trial, cut, self._folds.ledger.stream(trial.study, name, 0, cut.position))
 
     def participants(
-        self, trial: Trial, cut: Cut, pause: Pause, first: str = "", slots: Slots | None = None
-    ) -> Iterator[TrueThen]:
-        """Everybody who was there, by name from one on.
+        self,
+        trial: Trial,
+        cut: Cut,
+        pause: Pause,
+        of: Callable[[TrueThen], T],
+        left_out: Callable[[Sequence[Stored]], None],
+        *,
+        first: str = "",
+        slots: Slots | None = None,
+    ) -> Iterator[tuple[TrueThen, T]]:
+        """Everybody who was there, by name from one on, with what is made `of` each.
 
-        Where `slots` are gathered, `trial_of` is the study that goes with them afterwards.
+        Whose events cannot be read or judged is `left_out`, and the others go on. Where `slots` are
+        gathered, `trial_of` is the study that goes with them afterwards.
         """
         for stored in self._folds.ledger.histories(trial.study, first, cut.position):
             pause()
-            found = self.of(trial, cut, stored)
-            if found is None:
+            try:
+                found = self.of(trial, cut, stored)
+                if found is None:
+                    continue
+                slot = self._slot(trial, cut, found) if slots is not None else None
+                made = of(found)
+            except Exception as error:  # noqa: BLE001  one participant must not hide all the others
+                logs.defect(error)
+                left_out(stored)
                 continue
-            if slots is not None and cut.partial is not None:
-                moment = cut.partial.latest(trial.zone(found.participant.site))
-                slot = slot_of(trial, found.participant, moment)
-                if slot is not None:
-                    slots[found.participant.id] = slot
-            yield found
+            if slots is not None and slot is not None:
+                slots[found.participant.id] = slot
+            yield found, made
+
+    def _slot(self, trial: Trial, cut: Cut, found: TrueThen) -> SlotTaken | None:
+        """What the participant took of the study, where the log's slots do not hold."""
+        if cut.partial is None:
+            return None
+        moment = cut.partial.latest(trial.zone(found.participant.site))
+        return slot_of(trial, found.participant, moment)
 
     def trial_of(self, trial: Trial, cut: Cut, slots: Slots, protocol: Protocol) -> Trial:
         """The study with the slots of those who were there, by the rules of a protocol."""

@@ -5,20 +5,25 @@ its participants is read from the cursor on and no further than its page.
 """
 
 import heapq
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Any
 
 from domain.asof import TrueThen
+from domain.kernel import Recorded
+from domain.participant import replay
 from domain.time import When
 from domain.trial.study import Trial
+from infra.ledger.types import Stored
+from infra.projection.folds import recorded
 from projections import enrolment, safety, schedule
+from projections.view import Row
 from services.views import figures, safety_board, work
 from services.views.asked import Page, Place, Query, cursor_of
 from services.views.counted import Counted
 from services.views.lists import Asking, Entry, Listing
-from services.views.past import Cut, Past, Pause, Slots
+from services.views.past import Cut, Past, Pause, Slots, T
 
 Found = tuple[Entry, tuple[int, ...]]
 """An entry of a list, and the positions whose dates leave it unsure that they belong there."""
@@ -38,51 +43,72 @@ class Retold:
         if listing.view is safety.VIEW:
             return self._safety(listing, asking, cut, place, pause)
         first = str(place[0]) if place is not None and listing.by_participant else ""
-        everybody = self._past.participants(trial, cut, pause, first)
+        left_out = LeftOut(query.site)
+
+        def entries(one: TrueThen) -> list[Entry]:
+            rows = list(listing.view.rows(trial, one.participant))
+            return sorted(listing.entries(rows), key=listing.place)
+
+        everybody = self._past.participants(trial, cut, pause, entries, left_out.add, first=first)
         found = _first(_entries(everybody, listing, asking, place), listing, query.limit + 1)
-        return _page(listing, asking, found, cut, listing.beside(asking))
+        return _page(listing, asking, found, cut, {**listing.beside(asking), **left_out.shown()})
 
     def enrolment(self, study: str, query: Query, pause: Pause) -> Page:
         """The funnel and the accrual."""
         _, cut, trial, on = self._begin(study, (), query)
         slots: Slots = {}
-        unsure = Unsure()
+        unsure, left_out = Unsure(), LeftOut(query.site)
+
+        def of(one: TrueThen) -> list[Row]:
+            return list(enrolment.rows(trial, one.participant))
+
+        everybody = self._past.participants(trial, cut, pause, of, left_out.add, slots=slots)
         rows = (
             row
-            for one in unsure.noted(self._past.participants(trial, cut, pause, slots=slots))
-            for row in enrolment.rows(trial, one.participant)
+            for _, told in unsure.noted(everybody)
+            for row in told
             if query.site in (None, row.columns["site"])
         )
         items, reached = figures.funnel(figures.funnel_of(rows), on)
         then = self._past.trial_of(trial, cut, slots, figures.latest_protocol(trial))
         extra = {"funnel": reached, "accrual": figures.accrual(then)}
-        return Page(cut.position, items, None, {**extra, **unsure.shown(cut)})
+        extra |= {**unsure.shown(cut), **left_out.shown()}
+        return Page(cut.position, items, None, extra)
 
     def worklist(self, study: str, query: Query, pause: Pause) -> Page:
         """What waited for somebody."""
         place, cut, trial, on = self._begin(study, work.PLACE, query)
+        left_out = LeftOut(query.site)
 
-        def waiting() -> Iterator[work.Work]:
-            for one in self._past.participants(trial, cut, pause):
-                if query.site in (None, one.participant.site):
-                    for where, item in _waiting(trial, one, query, on):
-                        if place is None or where > place:
-                            yield where, {**item, **_mark(cut, one.unsure)}
+        def of(one: TrueThen) -> list[work.Work]:
+            here = query.site in (None, one.participant.site)
+            return list(_waiting(trial, one, query, on)) if here else []
 
-        found = heapq.nsmallest(query.limit + 1, waiting(), key=lambda one: one[0])
-        return _paged(cut, found, query.limit)
+        found = heapq.nsmallest(
+            query.limit + 1,
+            (
+                (where, {**item, **_mark(cut, one.unsure)})
+                for one, tasks in self._past.participants(trial, cut, pause, of, left_out.add)
+                for where, item in tasks
+                if place is None or where > place
+            ),
+            key=lambda one: one[0],
+        )
+        return _paged(cut, found, query.limit, left_out.shown())
 
     def counted(self, study: str, shape: Counted, query: Query, pause: Pause) -> Page:
         """Figures over the rows of a view."""
         place, cut, trial, on = self._begin(study, shape.place, query)
-        unsure = Unsure()
-        parts = (
-            part
-            for one in unsure.noted(self._past.participants(trial, cut, pause))
-            for part in shape.of_rows(shape.view.rows(trial, one.participant), query, on)
-        )
+        unsure, left_out = Unsure(), LeftOut(query.site)
+
+        def of(one: TrueThen) -> list[Any]:
+            return list(shape.of_rows(shape.view.rows(trial, one.participant), query, on))
+
+        everybody = self._past.participants(trial, cut, pause, of, left_out.add)
+        parts = (part for _, told in unsure.noted(everybody) for part in told)
         later = [line for line in shape.lines(parts, trial) if place is None or line[0] > place]
-        return _paged(cut, later[: query.limit + 1], query.limit, unsure.shown(cut))
+        extra = {**unsure.shown(cut), **left_out.shown()}
+        return _paged(cut, later[: query.limit + 1], query.limit, extra)
 
     def _begin(
         self, study: str, shape: tuple[type, ...], query: Query
@@ -99,11 +125,15 @@ class Retold:
     ) -> Page:
         """Adverse events, and beside them what everybody's events add up to."""
         query, trial = asking.query, asking.trial
-        beside, slots = figures.Beside(query.site), Slots()
+        beside, slots, left_out = figures.Beside(query.site), Slots(), LeftOut(query.site)
+
+        def of(one: TrueThen) -> list[Row]:
+            return list(listing.view.rows(trial, one.participant))
 
         def everybody() -> Iterator[Found]:
-            for one in self._past.participants(trial, cut, pause, slots=slots):
-                rows = list(listing.view.rows(trial, one.participant))
+            for one, rows in self._past.participants(
+                trial, cut, pause, of, left_out.add, slots=slots
+            ):
                 beside.look_at(rows)
                 for entry in listing.entries(rows):
                     if _later(entry, listing, asking, place):
@@ -123,7 +153,37 @@ class Retold:
                 serious=beside.first_serious(),
                 clocks=extra["clocks"],
             )
-        return _page(listing, asking, found, cut, extra)
+        return _page(listing, asking, found, cut, {**extra, **left_out.shown()})
+
+
+class LeftOut:
+    """Those whose events cannot be read or judged: named beside an answer that is without them."""
+
+    def __init__(self, site: str | None) -> None:
+        self._site = site
+        self._found: list[dict[str, Any]] = []
+
+    def add(self, stored: Sequence[Stored]) -> None:
+        """Name the participant of these events, to whoever may see the site they were at.
+
+        Where each event can be read by itself, nothing is told of them up to the last one.
+        """
+        readable: list[Recorded] = []
+        since = stored[-1].position
+        for one in stored:
+            try:
+                readable.append(recorded(one))
+            except Exception:  # noqa: BLE001  it was said already why it cannot be read
+                since = one.position
+                break
+        site = replay(stored[0].stream, readable).site
+        if self._site in (None, site) and len(self._found) < figures.EXTRA_MAX:
+            whose = {"participant": stored[0].stream, "site": site}
+            self._found.append({**whose, "stale_since": since})
+
+    def shown(self) -> dict[str, Any]:
+        """Them, where there are any."""
+        return {"left_out": self._found} if self._found else {}
 
 
 class Unsure:
@@ -132,11 +192,11 @@ class Unsure:
     def __init__(self) -> None:
         self._participants = 0
 
-    def noted(self, everybody: Iterator[TrueThen]) -> Iterator[TrueThen]:
+    def noted(self, everybody: Iterator[tuple[TrueThen, T]]) -> Iterator[tuple[TrueThen, T]]:
         """Everybody, counted in passing."""
-        for one in everybody:
+        for one, told in everybody:
             self._participants += bool(one.unsure)
-            yield one
+            yield one, told
 
     def shown(self, cut: Cut) -> dict[str, Any]:
         """The count, where the question was what was true."""
@@ -144,11 +204,13 @@ class Unsure:
 
 
 def _entries(
-    everybody: Iterator[TrueThen], listing: Listing, asking: Asking, place: Place | None
+    everybody: Iterator[tuple[TrueThen, list[Entry]]],
+    listing: Listing,
+    asking: Asking,
+    place: Place | None,
 ) -> Iterator[Found]:
-    for one in everybody:
-        entries = listing.entries(list(listing.view.rows(asking.trial, one.participant)))
-        for entry in sorted(entries, key=listing.place):
+    for one, entries in everybody:
+        for entry in entries:
             if _later(entry, listing, asking, place):
                 yield entry, one.unsure
 

@@ -8,13 +8,14 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import psycopg
 import pytest
 
 from domain.kernel import Refusal
 from domain.time import When
 from infra.ledger.memory import MemoryLedger
 from infra.ledger.types import Stored
-from services.views import STUDY_VIEWS, Query, Views
+from services.views import STUDY_VIEWS, Page, Query, Views
 from tests import specs
 from tests.projections.readers import cohort, study
 from tests.projections.watched import STUDY, Watched, _some_act, _some_study_event
@@ -54,6 +55,32 @@ def test_as_of_any_position_a_list_is_what_it_was_live(study: Watched, seed: int
     for view, (position, items, extra) in seen:
         page = study.reading.study(STUDY, view, Query(limit=1_000, on=on, as_of=position))
         assert (page.position, page.items, dict(page.extra)) == (position, items, extra), view
+
+
+# --- what cannot be read --------------------------------------------------------------------------
+
+
+def test_who_cannot_be_read_is_left_out_and_named(cohort: Watched, database: str) -> None:
+    asked = {"as_of": cohort.ledger.head(STUDY), "on": When.parse("2026-12-25")}
+
+    def told(view: str, site: str | None = None) -> Page:
+        return cohort.reading.study(STUDY, view, Query(limit=1_000, site=site, **asked))
+
+    before = {view: told(view) for view in LISTS}
+    spoiled = cohort.ledger.stream(STUDY, "01-001")[1].position
+    with psycopg.connect(database, autocommit=True) as owner:
+        owner.execute("SET session_replication_role = replica")
+        owner.execute("UPDATE cairn.event SET body = '{}' WHERE position = %s", [spoiled])
+    named = [{"participant": "01-001", "site": "01", "stale_since": spoiled}]
+    for view in LISTS:
+        page = told(view)
+        assert page.extra["left_out"] == named, view
+        if all("participant" in item for item in before[view].items):
+            others = [one for one in before[view].items if one["participant"] != "01-001"]
+            assert page.items == others, view
+        assert told(view, "01").extra["left_out"] == named
+        assert "left_out" not in told(view, "02").extra, "a site is told of its own alone"
+        assert "left_out" not in before[view].extra
 
 
 # --- memory ---------------------------------------------------------------------------------------
