@@ -6,7 +6,7 @@ from typing import Any
 
 from domain.eligibility.evaluate import evaluate
 from domain.journey.eligibility import EligibilityConfirmed, verdict_of
-from domain.journey.oversight import Corrected, Retracted, Signed
+from domain.journey.oversight import Corrected, ProtocolVersionAssigned, Retracted, Signed
 from domain.kernel import Conclusion, Event, Recorded
 from domain.participant import Participant, effective_history
 from domain.schedule import schedule
@@ -52,6 +52,14 @@ def why(
     return told
 
 
+_REACHED = {
+    "activated": "the site activated it",
+    "consented": "a consent was signed after the site activated it",
+    "transferred": "the participant moved to a site that works under it",
+}
+"""Why a protocol version reached somebody, in words."""
+
+
 def rule_of(body: Conclusion) -> str:
     """The rule a conclusion rests on: its own name of it, else what it is about."""
     for name in ("rule", "criterion", "clock", "because"):
@@ -64,6 +72,9 @@ def rule_of(body: Conclusion) -> str:
 def _explanation(body: Conclusion) -> str | None:
     if body.cleared:
         return "what was concluded before no longer holds"
+    if isinstance(body, ProtocolVersionAssigned):
+        why = _REACHED[body.because]
+        return f"protocol {body.protocol} instead of {body.previous} from {body.since.text}: {why}"
     found = getattr(body, "explanation", None)
     return found if isinstance(found, str) else None
 

@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from itertools import pairwise
 from typing import Any
 
+import orjson
 import pytest
 
 from domain.canonical import canonical
@@ -15,6 +16,7 @@ from domain.kernel import Actor
 from domain.stage import stage
 from services.demo.cohort import register
 from services.door import Posted, posted
+from services.publishing import built_in_protocol, draft_in, rendered
 from services.record import Terms
 from services.replay import Change, Replay, replay, replay_all
 from services.replay_text import story, text
@@ -291,8 +293,47 @@ def test_a_corrected_dose_shows_both_calendars() -> None:
     assert "/calendar/V5/target" in text(one)
 
 
+@pytest.mark.parametrize(
+    ("follows", "why"),
+    [
+        (
+            specs.said("protocol-activated", "2026-11-12", site="01", protocol="3.0"),
+            "from 2026-11-12: the site activated it",
+        ),
+        (
+            specs.said("transferred", "2026-11-20", site="02"),
+            "from 2026-11-20: the participant moved to a site that works under it",
+        ),
+    ],
+)
+def test_the_text_tells_why_another_protocol_version_is_in_force(
+    follows: specs.Said, why: str
+) -> None:
+    store, terms = Store(), Terms(Actor(id="t", role="administrator"), "urn:t", historical=True)
+    asyncio.run(store.publishing.publish_built_in(terms))
+    amended = {**orjson.loads(rendered(built_in_protocol(), "json")), "version": "3.0"}
+    asyncio.run(store.publishing.publish_protocol(draft_in(amended), terms))
+    for site, version in (("01", "2.0"), ("02", "3.0")):
+        opened = {"site": site, "name": site, "timezone": "America/New_York"}
+        for kind, data in (
+            ("site-opened", opened),
+            ("protocol-activated", {"site": site, "protocol": version}),
+        ):
+            one = _posted(specs.said(kind, "2026-10-01", **data))
+            asyncio.run(store.recording.record_study(STUDY, one, terms))
+    for one in (specs.referred, specs.consented):
+        asyncio.run(store.recording.record(STUDY, "01-001", [_posted(one)], terms))
+    if follows.body.type == "protocol-activated":
+        asyncio.run(store.recording.record_study(STUDY, _posted(follows), terms))
+        asyncio.run(store.recording.conclude_time(STUDY, "01-001"))
+    else:
+        asyncio.run(store.recording.record(STUDY, "01-001", [_posted(follows)], terms))
+    found = of_type(list(replay_all(store.hot, STUDY, "01-001")), "protocol-version-assigned")
+    assert f"  because      protocol 3.0 instead of 2.0 {why}\n" in text(found)
+
+
 def _posted(one: specs.Said) -> Posted:
-    who = None if one.body.type == "site-opened" else "01-001"
+    who = None if one.body.type in ("site-opened", "protocol-activated") else "01-001"
     return Posted(
         body=one.body, occurred_at=one.when, source=one.source, reason=one.reason, participant=who
     )
