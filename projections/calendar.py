@@ -12,7 +12,7 @@ from domain.journey.visits import VisitCancelled
 from domain.participant import Participant, replay
 from domain.trial.study import Trial
 from projections import schedule
-from projections.view import Row, View, instant_text
+from projections.view import Row, View, beside_results, instant_text
 
 Entry = dict[str, Any]
 
@@ -70,4 +70,6 @@ def _change(position: int, at: Any, known: dict[str, Any]) -> dict[str, Any]:
     return {"position": position, "at": instant_text(at)}
 
 
-VIEW = View(name="calendar", version=1, columns=("site", "current"), rows=rows)
+VIEW = View(
+    name="calendar", version=1, columns=("site", "current"), rows=rows, basis=beside_results
+)

@@ -7,7 +7,7 @@ from domain.journey.oversight import DeviationAssessed, DeviationDetected, Devia
 from domain.kernel import Noted, Recorded
 from domain.participant import Participant
 from domain.trial.study import Trial
-from projections.view import Row, View, instant_text
+from projections.view import Row, View, beside_results, instant_text
 
 POSITION_DIGITS = 16
 
@@ -99,4 +99,5 @@ VIEW = View(
     version=1,
     columns=("site", "position", "category", "importance"),
     rows=rows,
+    basis=beside_results,
 )

@@ -16,7 +16,7 @@ from domain.safety.events import ContradictionFound, SafetyClockBreached
 from domain.safety.words import Relation
 from domain.time import When, duration_text
 from domain.trial.study import Trial
-from projections.view import NO_DAY, Row, View, state_at, timeline
+from projections.view import NO_DAY, Row, View, beside_results, state_at, timeline
 
 EVENT = "adverse-event"
 PARTICIPANT = "participant"
@@ -243,4 +243,5 @@ VIEW = View(
     ),
     rows=rows,
     halts=True,
+    basis=beside_results,
 )

@@ -11,7 +11,16 @@ from domain.planned import PlannedVisit
 from domain.schedule import anchor_of, schedule, status
 from domain.trial.study import Trial
 from projections.changes import changes
-from projections.view import NO_DAY, Row, Timeline, View, instant_text, state_at, timeline
+from projections.view import (
+    NO_DAY,
+    Row,
+    Timeline,
+    View,
+    beside_results,
+    instant_text,
+    state_at,
+    timeline,
+)
 
 _A_DAY = timedelta(days=1)
 
@@ -211,4 +220,5 @@ VIEW = View(
         "outside",
     ),
     rows=rows,
+    basis=beside_results,
 )

@@ -58,6 +58,9 @@ class Row:
 
 Rows = Callable[[Trial, Participant], Iterator[Row]]
 
+Basis = Callable[[Trial, Participant], tuple[object, ...]]
+"""What rows rest on: where all of it is the same (by identity), the rows are the same."""
+
 
 @dataclass(frozen=True, slots=True)
 class View:
@@ -75,6 +78,8 @@ class View:
     """Whether it stops at an event that cannot be projected, instead of leaving out one
     participant: for views in which a gap is worse than a delay."""
     package: str = "projections"
+    basis: Basis | None = None
+    """None: any event of the participant may change the rows."""
 
     def of(self, trial: Trial, participant: Participant) -> dict[str, Row]:
         """The participant's rows by key. ValueError when two have one key."""
@@ -102,6 +107,35 @@ class View:
     def rests_on(self, event: Event) -> bool:
         """Whether an event of the study's stream may change anybody's rows."""
         return rests_on(event)
+
+
+_OF_ELIGIBILITY = ("criterion", "verdict")
+
+
+def beside_results(trial: Trial, participant: Participant) -> tuple[object, ...]:
+    """A basis for views that look at no result, medicine, history or statement of screening and at
+    no criterion: most of what is recorded leaves their rows as they are.
+
+    Chapters are never changed, only replaced; a correction or retraction replaces all of them.
+    """
+    screening = participant.screening
+    concluded = participant.concluded.items()
+    return (
+        trial.protocols,
+        trial.activated,
+        trial.sites,
+        participant.referral,
+        participant.consent,
+        screening.started,
+        screening.failed,
+        screening.reopened,
+        participant.treatment,
+        participant.visits,
+        participant.safety,
+        participant.closure,
+        participant.oversight,
+        *(one for key, one in concluded if key[0] not in _OF_ELIGIBILITY),
+    )
 
 
 def digest(rows: Iterable[Row]) -> str:

@@ -1,7 +1,7 @@
 """One transaction of a projector: from events to rows, each view's written together."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -13,11 +13,13 @@ from domain.participant import Participant
 from domain.trial.study import Trial
 from infra.ledger.types import STUDY_STREAM, StoreAway, Stored
 from infra.projection.folds import recorded
-from infra.projection.hot import Hot, Known
+from infra.projection.hot import Held, Hot, Known
 from infra.projection.shapes import RowShape, ViewShape
 from infra.projection.tables import Cursor, Writing
 
-FLUSH_ROWS = 2_000
+FLUSH_ROWS = 20_000
+"""Rows that wait in memory: what fewer make is computed before the transaction begins, so that it
+is short, however long the computing takes."""
 DIGEST_BYTES = 16
 
 
@@ -68,33 +70,57 @@ class _Pending:
     cursor: Cursor
     put: list[RowShape] = field(default_factory=list)
     gone: list[tuple[str, str | None]] = field(default_factory=list)
+    parked: list[tuple[str, int, str]] = field(default_factory=list)
+    unparked: list[str] = field(default_factory=list)
+
+    def write(self, writing: Writing) -> None:
+        """Put all of it into the transaction."""
+        writing.write(self.cursor, self.put, self.gone)
+        for participant, position, error in self.parked:
+            writing.park(self.cursor, participant, position, error)
+        if self.unparked:
+            writing.unpark(self.cursor, self.unparked)
 
 
 class Batch:
-    """What one transaction writes, of one lane or of several."""
+    """What one transaction writes, of one lane or of several; it begins with the first writing."""
 
-    def __init__(self, writing: Writing) -> None:
-        self.writing = writing
+    def __init__(self, begin: Callable[[], Writing]) -> None:
+        self._begin = begin
+        self._writing: Writing | None = None
         self._pending: dict[tuple[str, int], _Pending] = {}
         self._waiting = 0
 
     def add(
         self, cursor: Cursor, put: Sequence[RowShape], gone: Sequence[tuple[str, str | None]]
     ) -> None:
-        """Rows to write soon; written at once when there are many."""
-        pending = self._pending.setdefault((cursor.view, cursor.generation), _Pending(cursor))
+        """Rows to write soon."""
+        pending = self._of(cursor)
         pending.put.extend(put)
         pending.gone.extend(gone)
         self._waiting += len(put)
 
+    def park(self, cursor: Cursor, participant: str, position: int, error: str) -> None:
+        """Leave a participant out of the view, from a position on."""
+        self._of(cursor).parked.append((participant, position, error))
+
+    def unpark(self, cursor: Cursor, participant: str) -> None:
+        """The participant's rows are complete again."""
+        self._of(cursor).unparked.append(participant)
+
     def flush(self, at_least: int = 0) -> None:
-        """Write what is pending, if there are so many rows."""
+        """Write what is pending, if there are so many rows. Raises Overtaken."""
         if self._waiting < at_least:
             return
+        if self._writing is None:
+            self._writing = self._begin()
         for pending in self._pending.values():
-            self.writing.write(pending.cursor, pending.put, pending.gone)
+            pending.write(self._writing)
         self._pending.clear()
         self._waiting = 0
+
+    def _of(self, cursor: Cursor) -> _Pending:
+        return self._pending.setdefault((cursor.view, cursor.generation), _Pending(cursor))
 
 
 class Taking:
@@ -200,6 +226,10 @@ class Taking:
         now: Known = dict(known or {})
         for cursor in cursors:
             view = self._lane.view(cursor)
+            basis = None if view.basis is None else view.basis(self.trial, state)
+            held = None if known is None else known.get(view.name)
+            if held is not None and held.rests_on(basis):
+                continue
             try:
                 rows = view.of(self.trial, state)
                 after = {key: _digest(row) for key, row in rows.items()}
@@ -208,18 +238,17 @@ class Taking:
                 now.pop(view.name, None)
                 continue
             was_left_out = name in self._lane.parked(cursor)
-            before = None if known is None else known.get(view.name)
             gone: list[tuple[str, str | None]] = []
-            if before is None and (known is None or was_left_out):
+            if held is None and (known is None or was_left_out):
                 gone.append((name, None))
-            before = before or {}
+            before = {} if held is None else held.digests
             changed = [key for key, digest in after.items() if before.get(key) != digest]
             removed = [key for key in before if after.get(key) != before[key]]
             gone.extend((name, key) for key in removed)
             self._batch.add(cursor, [rows[key] for key in changed], gone)
-            now[view.name] = after
+            now[view.name] = Held(after, basis)
             if was_left_out:
-                self._batch.writing.unpark(cursor, [name])
+                self._batch.unpark(cursor, name)
                 self.left_out[view.name, name] = False
         if keep:
             self.folded[name] = Hot(state, now)
@@ -229,7 +258,7 @@ class Taking:
         kind = type(error).__name__
         if self._lane.view(cursor).halts:
             raise Halted(cursor, position, kind) from error
-        self._batch.writing.park(cursor, name, position, kind)
+        self._batch.park(cursor, name, position, kind)
         self.left_out[cursor.view, name] = True
 
 

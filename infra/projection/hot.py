@@ -1,12 +1,32 @@
 """Participants in memory, as the tables reflect them: most events meet one who is there already."""
 
+import operator
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from domain.participant import Participant
 
-Known = dict[str, dict[str, bytes]]
-"""View -> key of each row -> its digest; what the tables hold of one participant."""
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a view's table holds of one participant."""
+
+    digests: Mapping[str, bytes]
+    """Key of each row -> its digest."""
+    basis: tuple[object, ...] | None
+    """What the rows rest on, where the view says so."""
+
+    def rests_on(self, basis: tuple[object, ...] | None) -> bool:
+        """Whether the rows rest on the same, so that they are the same."""
+        known = self.basis
+        if basis is None or known is None or len(basis) != len(known):
+            return False
+        return all(map(operator.is_, basis, known))
+
+
+Known = dict[str, Held]
+"""View -> what its table holds."""
 
 
 @dataclass(frozen=True, slots=True)

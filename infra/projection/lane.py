@@ -6,6 +6,7 @@ is rebuilt starts elsewhere. A lane has all participants of its study, or those 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from domain.participant import Participant
@@ -16,7 +17,7 @@ from infra.projection.folds import Folds
 from infra.projection.hot import Hot, HotParticipants
 from infra.projection.partitions import Partition
 from infra.projection.shapes import ViewShape
-from infra.projection.tables import Cursor, ViewTables
+from infra.projection.tables import Cursor, ViewTables, Writing
 
 BATCH_EVENTS = 1_000
 HOT_EVENTS_MAX = 50_000
@@ -145,13 +146,18 @@ def take_in(portions: Sequence[Portion]) -> None:
     nothing was written and every lane stands where it stood.
     """
     lane = portions[0].lane
-    with lane.tables.writing(lane.study) as writing:
-        # The cursors first: a projector that comes from the same position waits here, and
-        # finds them moved. A crash from here on to the commit undoes all of it.
-        writing.move(
-            (cursor, one.to, one.next_offset) for one in portions for cursor in one.lane.cursors
-        )
-        batch = Batch(writing)
+    with ExitStack() as stack:
+
+        def begin() -> Writing:
+            # The cursors first: a projector that comes from the same position waits here, and
+            # finds them moved. A crash from here on to the commit undoes all of it.
+            writing = stack.enter_context(lane.tables.writing(lane.study))
+            writing.move(
+                (cursor, one.to, one.next_offset) for one in portions for cursor in one.lane.cursors
+            )
+            return writing
+
+        batch = Batch(begin)
         takings = [Taking(one.lane, batch, one.to) for one in portions]
         for taking, one in zip(takings, portions, strict=True):
             taking.take_in(one.stored)

@@ -1,6 +1,6 @@
 """What the projector takes: anything shaped like a view."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, Protocol
 
@@ -53,6 +53,10 @@ class ViewShape(Protocol):
     @property
     def package(self) -> str:
         """The package in which its `.sql` file stands."""
+
+    @property
+    def basis(self) -> Callable[[Trial, Participant], tuple[object, ...]] | None:
+        """What the rows rest on, compared by identity; None: on everything."""
 
     def of(self, trial: Trial, participant: Participant) -> Mapping[str, RowShape]:
         """The participant's rows by key."""
