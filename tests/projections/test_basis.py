@@ -1,0 +1,94 @@
+"""What a view says that its rows rest on: where that is the same, the rows are the same."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from domain.kernel import Impossible, Kind, Refusal
+from domain.participant import replay
+from projections.catalogue import VIEWS
+from projections.view import View
+from tests import specs
+from tests.domain.any_fact import journeys
+from tests.domain.test_laws_all import NOW, post
+from tests.specs import Said, Study, lk_23_01, said
+
+WITH_BASIS = [view for view in VIEWS if view.basis is not None]
+
+
+def content(view: View, study: Study) -> dict[str, bytes]:
+    # Folded anew: what states hand on to each other is not asked.
+    history = [one for one in study.log if one.participant == specs.WHO]
+    rows = view.of(study.trial, replay(specs.WHO, history))
+    return {key: row.content() for key, row in rows.items()}
+
+
+def basis(view: View, study: Study) -> tuple[object, ...]:
+    assert view.basis is not None
+    return view.basis(study.trial, study.participant())
+
+
+def same(one: tuple[object, ...], other: tuple[object, ...]) -> bool:
+    return len(one) == len(other) and all(a is b for a, b in zip(one, other, strict=True))
+
+
+def steps(saids: list[Said], data: st.DataObject) -> Iterator[Study]:
+    """The study after each of the facts, and after some of them were taken back or restated."""
+    study = Study(lk_23_01())
+    study.post(specs.referred)
+    study.clock = NOW
+    yield study
+    for one in saids:
+        try:
+            post(study, one)
+        except (Impossible, Refusal):
+            continue
+        yield study
+        facts = [known for known in study.participant().history if known.kind is Kind.FACT]
+        if data.draw(st.booleans()):
+            target = data.draw(st.sampled_from(facts)).position
+            try:
+                study.post(said("retracted", "2027-12-30T00:00:00Z", position=target), now=NOW)
+            except Refusal:
+                continue
+            yield study
+
+
+@settings(deadline=None, max_examples=15)
+@given(saids=journeys, data=st.data())
+def test_where_the_basis_is_the_same_so_are_the_rows(saids: list[Said], data: Any) -> None:
+    known: dict[str, tuple[tuple[object, ...], dict[str, bytes]]] = {}
+    for study in steps(saids, data):
+        for view in WITH_BASIS:
+            rests_on, rows = basis(view, study), content(view, study)
+            before = known.get(view.name)
+            if before is not None and same(before[0], rests_on):
+                assert rows == before[1]
+            known[view.name] = (rests_on, rows)
+
+
+@pytest.mark.parametrize("view", WITH_BASIS, ids=lambda view: view.name)
+def test_a_result_leaves_the_basis_as_it_is(view: View) -> None:
+    study = Study()
+    for one in specs.screening:
+        study.post(one)
+    before = basis(view, study)
+    data = {"code": "egfr", "value": "80", "unit": "mL/min/{1.73_m2}"}
+    study.post(said("observation-recorded", "2026-11-24", **data))
+    assert same(before, basis(view, study))
+
+
+@pytest.mark.parametrize("view", WITH_BASIS, ids=lambda view: view.name)
+def test_a_correction_of_whatever_kind_does_not(view: View) -> None:
+    study = Study()
+    for one in specs.screening:
+        study.post(one)
+    data = {"code": "egfr", "value": "80", "unit": "mL/min/{1.73_m2}"}
+    study.post(said("observation-recorded", "2026-11-24", **data))
+    observed = study.participant().history[-1]
+    before = basis(view, study)
+    study.post(said("retracted", "2026-12-30T00:00:00Z", position=observed.position))
+    assert not same(before, basis(view, study))
