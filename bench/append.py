@@ -197,7 +197,7 @@ def stored_bytes() -> list[tuple[str, bytes]]:
 def rows(setting: Setting) -> Iterator[Row]:
     """The ledger beside whoever is installed: with many callers and with one."""
     with (
-        closing(open_pool(conninfo := setting.database())) as pool,
+        closing(open_pool(setting.database())) as pool,
         closing(PostgresLedger(pool)) as ledger,
     ):
         script = setting.folder / "keyed.sql"
@@ -217,7 +217,7 @@ def rows(setting: Setting) -> Iterator[Row]:
         finally:
             for rival in rivals:
                 rival.close()
-        assert ledger.head(STUDY) == len(_positions(ledger)), conninfo
+        assert ledger.head(STUDY) == len(_positions(ledger))
 
 
 WANTED = {LibraryRecorder.name: 40.0, EventsourcePy.name: 30.0, UmaDB.name: 4.0}
