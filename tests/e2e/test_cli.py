@@ -297,6 +297,12 @@ def test_datasets_are_imported_into_a_study_of_their_own(demo: Folder, tmp_path:
     assert demo.run("export", "ndjson", "--study", "OLD-1").out == exported
     shown = demo.run(*arguments)
     assert "0 rejected." in shown.out
+    (tmp_path / "sv.csv").write_text(SV.replace("2014-02", "2014-03"))
+    edited = demo.run(*arguments, "--json").json
+    assert edited["recorded"] == {"corrected": 1}
+    changed = {"participant": "A-1", "event": "SV:A-1:5", "fields": ["occurred_at"]}
+    assert edited["corrected"] == [{"domain": "SV", "row": 2, **changed}]
+    assert demo.run(*arguments, "--json").json["recorded"] == {}
 
 
 def test_whoever_stops_reading_is_no_trouble(demo: Folder) -> None:

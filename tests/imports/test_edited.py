@@ -201,6 +201,7 @@ def test_a_change_that_cannot_be_is_rejected_with_its_rule(edited: Edited) -> No
     assert [(one["event"], one["rule"]) for one in found["rejected"]] == [
         ("EX:01-1:1/correction-1", "future")
     ]
+    assert found["corrected"] == [], "what was refused was not corrected"
     assert edited.dosed_on() == ["2014-01-02"]
     now = {one.position for one in effective_history(edited.participant().history)}
     assert len(now) == len(edited.participant().history)

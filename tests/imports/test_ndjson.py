@@ -111,3 +111,32 @@ def test_a_line_without_end_is_cut_and_refused_and_the_next_is_read(study, tmp_p
     found = run(study, *lines)
     assert [(one.line, one.rule) for one in found.rejected] == [(1, "too-large")]
     assert found.recorded.total() == 1
+
+
+def test_corrections_and_retractions_are_lines_like_any_other(study):
+    seen = event("screening-started", at="2026-11-03", data={}, id="2")
+    again = event("screening-started", at="2026-11-05", data={}, id="3")
+    run(study, referred("P1", id="1"), seen, again)
+    first, second = (study.hot.participant(STUDY, "P1").history[at].position for at in (1, 2))
+
+    def change(kind: str, number: str, position: int, **said: object) -> bytes:
+        data = {"position": position, **said}
+        return event(kind, at="2026-11-20", reason="typing error", data=data, id=number)
+
+    lines = (
+        change("corrected", "4", first, occurred_at="2026-11-04"),
+        change("retracted", "5", second),
+        change("corrected", "6", first, occurred_at="2029-11-04"),
+        change("corrected", "7", first + 1_000, occurred_at="2026-11-04"),
+        event("retracted", at="2026-11-20", data={"position": first}, id="8"),
+    )
+    found = run(study, *lines)
+    assert found.document()["recorded"] == {"corrected": 1, "retracted": 1}
+    # Lines that are no event at all are told first, those that were refused with their append.
+    refused = [(5, "required at /reason"), (3, "future"), (4, "order")]
+    assert [(one.line, one.rule) for one in found.rejected] == refused
+    started = study.hot.participant(STUDY, "P1").screening.started
+    assert [one.when.text for one in started] == ["2026-11-04"]
+    once_more = run(study, *lines)
+    assert once_more.document()["already_recorded"] == {"corrected": 1, "retracted": 1}
+    assert [(one.line, one.rule) for one in once_more.rejected] == refused

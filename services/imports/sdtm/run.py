@@ -168,6 +168,8 @@ class SdtmImport:
         protocol = next(iter(recording.trial(study).protocols.values()))
         self._domains: tuple[str, ...] = DOMAINS
         self._circumstances = Circumstances(source, VisitCodes(protocol), zone)
+        self._corrections: dict[str | None, CorrectedRow] = {}
+        """Corrections that wait for their append, by their ids."""
 
     async def run(self, found: Survey, advance: Callable[[int], None]) -> Summary:
         """Import everything; `advance` is told how many rows are done. StoreAway, StoreFull."""
@@ -267,10 +269,11 @@ class SdtmImport:
             case Changed():
                 now = When.at(self._recording.clock()).text
                 correction = {**found.correction, "occurred_at": now}
-                row = CorrectedRow(line.domain, line.number, line.subject, name, found.fields)
-                if len(summary.corrected) < LISTED_MAX:
-                    summary.corrected.append(row)
-                return posted(correction, participant=line.subject)
+                one = posted(correction, participant=line.subject)
+                self._corrections[one.id] = CorrectedRow(
+                    line.domain, line.number, line.subject, name, found.fields
+                )
+                return one
             case _:
                 assert_never(found)
 
@@ -283,8 +286,12 @@ class SdtmImport:
     ) -> None:
         await bulk.record(groups)
         for one in bulk.tally.rejected:
+            self._corrections.pop(one.posted.id, None)
             _reject(summary, origins[one.posted.id], one.posted.id, one.rule)
         bulk.tally.rejected.clear()
+        room = LISTED_MAX - len(summary.corrected)
+        summary.corrected += list(self._corrections.values())[:room]
+        self._corrections.clear()
 
 
 def _reject(summary: Summary, line: Line, event: str | None, rule: str) -> None:
