@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 from pydantic import Field, SecretStr
@@ -24,14 +24,16 @@ from infra.kafka.brokers import (
     SecurityProtocol,
 )
 from infra.kafka.cursors import RelayCursors
-from infra.ledger.ledger import Ledger, Log
+from infra.ledger.ledger import Ledger
 from infra.ledger.postgres import PostgresLedger, PostgresLog
 from infra.ledger.types import StoreAway
 from infra.parked import ParkedMessages
 from infra.postgres import embedded, migrate
 from infra.postgres import settings as store
-from infra.postgres.pool import Pool, borrowed, open_pool, open_read_pool, reading
+from infra.postgres.pool import Pool, borrowed, open_pool, open_read_pool
 from infra.postgres.pool import conninfo_of as conninfo_of_pool
+from infra.projection.filling import Beside
+from infra.projection.folds import Folds
 from infra.projection.projector import Projector
 from infra.projection.tables import StandbyTables, ViewTables
 from infra.refusals import PostgresRefusals
@@ -43,6 +45,7 @@ from services.concluding import Concluding
 from services.door import cloudevents, relayed
 from services.feeds import CalendarFeeds
 from services.publishing import Publishing
+from services.reads import Reads
 from services.receipts import Receipts, open_receipts
 from services.record import Recording
 from services.refusals import RefusalBook
@@ -55,6 +58,7 @@ if TYPE_CHECKING:
     from services.inbound.process import Ports as InboundPorts
 
 POOL_CONNECTIONS = 12
+HELPER_CONNECTIONS = 2
 
 _ADDRESS = re.compile(r"[A-Za-z0-9._-]+:[0-9]{1,5}|\[[0-9A-Fa-f:.]+\]:[0-9]{1,5}")
 
@@ -142,29 +146,6 @@ class Settings(BaseSettings):
             )
         path = _there("CAIRN_KAFKA_PASSWORD_FILE", self.kafka_password_file)
         return None if path is None else path.read_text().strip()
-
-
-@dataclass(slots=True)
-class Reads:
-    """What answers readers who ask what there is, and judge nothing by it."""
-
-    log: Log
-    documents: Documents
-    hot: HotState
-    views: Views
-    standby: Pool | None = None
-    """Where it reads; None: where everything is written."""
-
-    def place(self) -> Literal["primary", "standby", "away"]:
-        """Which database answers now."""
-        if self.standby is None:
-            return "primary"
-        try:
-            with reading(self.standby) as connection:
-                row = connection.execute("SELECT pg_is_in_recovery()").fetchone()
-        except StoreAway:
-            return "away"
-        return "standby" if row is not None and row[0] else "primary"
 
 
 @dataclass(slots=True)
@@ -328,6 +309,17 @@ def assembled(
         relayed=RelayCursors(pool),
         clock=clock,
     )
+
+
+def projection_parts(conninfo: str) -> tuple[Folds, ViewTables]:
+    """What a process needs that helps to build views; open until it ends."""
+    pool = open_pool(conninfo, size=HELPER_CONNECTIONS)
+    return Folds(PostgresLog(pool), PostgresDocuments(pool)), ViewTables(pool, VIEWS)
+
+
+def helpers(cairn: Cairn, processes: int) -> Beside:
+    """So many processes beside this one, on the same store."""
+    return Beside(processes, partial(projection_parts, conninfo_of_pool(cairn.pool)))
 
 
 def _reads(

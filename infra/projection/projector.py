@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from infra.documents import Documents
 from infra.ledger.ledger import Ledger
 from infra.ledger.types import StoreAway
+from infra.projection.filling import Beside, Progress
 from infra.projection.folds import Folds
 from infra.projection.following import Following, Notice
 from infra.projection.partitions import Partition, join
-from infra.projection.rebuilding import Progress, Rebuilt, rebuild
+from infra.projection.rebuilding import Rebuilt, rebuild
 from infra.projection.tables import Cursor, Overtaken, ViewTables
 
 POLL_SECONDS = 1.0
@@ -108,14 +109,20 @@ class Projector:
         }
 
     def rebuild(
-        self, study: str, view: str, progress: Progress = lambda _done, _all: None
+        self,
+        study: str,
+        view: str,
+        progress: Progress = lambda _done, _all: None,
+        beside: Beside | None = None,
     ) -> Rebuilt:
         """Build the view anew from the log, beside the generation that is read, and swap them.
 
         The new one stands where the other stood: whoever follows the log goes on from there.
-        Raises RebuildUnderWay; what cannot be projected in a view that may have no gaps: Halted.
+        With `beside` other processes help. Raises RebuildUnderWay; what cannot be projected in a
+        view that may have no gaps: Halted; BrokenProcessPool when one that helps was killed.
         """
-        return rebuild(self.folds, self.tables, study, view, progress)
+        alone = Beside(1, lambda: (self.folds, self.tables))
+        return rebuild(self.folds, self.tables, study, view, progress, beside or alone)
 
     def digest(self, study: str, view: str, generation: int | None = None) -> str:
         """SHA-256 (hex) over the rows of a generation; of the one that is read by default."""

@@ -4,23 +4,16 @@ Readers see the old generation until one transaction makes the new one active. A
 leaves rows nobody reads; the next rebuild removes them.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from infra.ledger.types import StoreAway
 from infra.postgres.pool import connect, conninfo_of
-from infra.projection.batch import Halted
+from infra.projection.filling import Beside, Progress, fill
 from infra.projection.folds import Folds
 from infra.projection.lane import Lane
 from infra.projection.partitions import Partition, divide_one
-from infra.projection.shapes import RowShape
 from infra.projection.tables import SQL, Cursor, ViewTables
-
-COPY_ROWS = 5_000
-
-Progress = Callable[[int, int], None]
-"""Told how many of the log's events are done, and how many there are."""
 
 
 class RebuildUnderWay(Exception):
@@ -46,13 +39,15 @@ class Rebuilt:
         return self.digest == self.digest_before
 
 
-def rebuild(folds: Folds, tables: ViewTables, study: str, name: str, progress: Progress) -> Rebuilt:
+def rebuild(
+    folds: Folds, tables: ViewTables, study: str, name: str, progress: Progress, beside: Beside
+) -> Rebuilt:
     """Build a view anew and swap it in; see the module. Raises RebuildUnderWay, Halted."""
     tables.begin(study)
     with _alone(tables, study, name):
         _clear_leftovers(tables, study, name)
         cursor = _begin(tables, study, name)
-        rows = _fill(folds, tables, study, cursor, progress)
+        rows = fill(folds, tables, study, cursor, progress, beside)
         lane = Lane.open(folds, tables, study, [cursor])
         _follow(tables, study, lane, name)
         rebuilt = _swap(folds, tables, study, lane, rows)
@@ -65,6 +60,10 @@ def _alone(tables: ViewTables, study: str, name: str) -> Iterator[None]:
     """Nobody else rebuilds the view meanwhile; the lock ends with the connection."""
     with connect(conninfo_of(tables.pool)) as connection:
         row = connection.execute(SQL["try_rebuild"], {"study": study, "view": name}).fetchone()
+        if row is None or not row[0]:
+            raise RebuildUnderWay(name)
+        # Of a rebuild that was killed a process may still be ending.
+        row = connection.execute(SQL["helped_rebuild"], {"study": study, "view": name}).fetchone()
         if row is None or not row[0]:
             raise RebuildUnderWay(name)
         yield
@@ -87,48 +86,6 @@ def _begin(tables: ViewTables, study: str, name: str) -> Cursor:
     with tables.writing(study) as writing:
         row = writing.execute("begin_building", active, position=active.position).fetchone()
     return Cursor(name, active.version, int(row[0]), "building", active.position)
-
-
-def _fill(folds: Folds, tables: ViewTables, study: str, cursor: Cursor, progress: Progress) -> int:
-    """The rows of every participant as of the cursor's position."""
-    trial = folds.trial(study, cursor.position)
-    view = tables.views[cursor.view]
-    done, count = trial.version, 0
-    waiting: list[RowShape] = []
-    after = ""
-    while page := folds.ledger.participants(study, after):
-        after = page[-1]
-        for name in page:
-            try:
-                state = folds.participant(study, name, cursor.position)
-                rows = view.of(trial, state) if state.version else {}
-            except StoreAway:
-                raise
-            except Exception as error:  # noqa: BLE001  whatever it is, it concerns this participant
-                _left_out(tables, study, cursor, name, error)
-                continue
-            waiting.extend(rows.values())
-            done += state.version
-            if len(waiting) >= COPY_ROWS:
-                count += _copy(tables, study, cursor, waiting)
-                waiting = []
-                progress(done, cursor.position)
-    count += _copy(tables, study, cursor, waiting)
-    progress(cursor.position, cursor.position)
-    return count
-
-
-def _left_out(tables: ViewTables, study: str, cursor: Cursor, name: str, error: Exception) -> None:
-    kind = type(error).__name__
-    if tables.views[cursor.view].halts:
-        raise Halted(cursor, cursor.position, kind) from error
-    with tables.writing(study) as writing:
-        writing.park(cursor, name, cursor.position, kind)
-
-
-def _copy(tables: ViewTables, study: str, cursor: Cursor, rows: list[RowShape]) -> int:
-    with tables.writing(study) as writing:
-        return writing.copy(cursor, rows)
 
 
 def _follow(tables: ViewTables, study: str, lane: Lane, name: str) -> None:

@@ -1,6 +1,8 @@
 """`doctor` and `rebuild`: whether the store may be trusted, and its views made anew."""
 
 import contextlib
+import os
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -12,12 +14,15 @@ from infra.postgres import settings as store
 from infra.postgres.migrate import MigrationProblem
 from infra.postgres.pool import connect
 from infra.projection.batch import Halted
+from infra.projection.filling import Beside
 from infra.projection.rebuilding import RebuildUnderWay, Rebuilt
-from services.bootstrap import Cairn, Settings, open_cairn
+from services.bootstrap import Cairn, Settings, helpers, open_cairn
 from services.commands import console
 from services.commands.options import DataOption, JsonOption, settings_of
 from services.commands.store import opened, reached
 from services.commands.troubles import Trouble
+
+PROCESSES_MAX = 64
 
 
 def doctor(data: DataOption = None, json: JsonOption = False) -> None:
@@ -44,6 +49,10 @@ def rebuild(
     study: Annotated[
         str | None, typer.Option("--study", metavar="STUDY", help="One study; else all of them.")
     ] = None,
+    processes: Annotated[
+        int | None,
+        typer.Option(min=1, max=PROCESSES_MAX, help="How many compute; all cores without it."),
+    ] = None,
     data: DataOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -55,7 +64,10 @@ def rebuild(
     with opened(settings_of(data)) as cairn:
         views = _named(view, tuple(cairn.tables.views), "view")
         studies = _named(study, tuple(cairn.ledger.studies()), "study")
-        built = [(one, _rebuilt(cairn, one, name, json)) for one in studies for name in views]
+        beside = helpers(cairn, min(processes or os.cpu_count() or 1, PROCESSES_MAX))
+        built = [
+            (one, _rebuilt(cairn, one, name, beside, json)) for one in studies for name in views
+        ]
     if json:
         console.say_json(
             [{"study": one, **asdict(found), "same": found.same} for one, found in built]
@@ -78,7 +90,7 @@ def _named(wanted: str | None, known: tuple[str, ...], what: str) -> tuple[str, 
     return (wanted,)
 
 
-def _rebuilt(cairn: Cairn, study: str, view: str, quiet: bool) -> Rebuilt:
+def _rebuilt(cairn: Cairn, study: str, view: str, beside: Beside, quiet: bool) -> Rebuilt:
     # What is kept live is compared with what is built: let it reflect all there is first.
     cairn.projector.catch_up(study)
     with console.progress(f"{study}: {view}", cairn.ledger.head(study), quiet=quiet) as advance:
@@ -90,7 +102,11 @@ def _rebuilt(cairn: Cairn, study: str, view: str, quiet: bool) -> Rebuilt:
             told = done
 
         try:
-            return cairn.projector.rebuild(study, view, progress)
+            return cairn.projector.rebuild(study, view, progress, beside)
+        except BrokenProcessPool:
+            raise Trouble(
+                f"a process that built {view} was killed; what is read is as before: start again"
+            ) from None
         except RebuildUnderWay:
             raise Trouble(f"another process is rebuilding {view}") from None
         except Halted as halted:

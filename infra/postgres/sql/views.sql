@@ -9,6 +9,15 @@ SELECT count(*) FROM unnest(%(tables)s::text[]) AS t (name) WHERE to_regclass(t.
 -- name: try_rebuild
 SELECT pg_try_advisory_lock(7241972, hashtext(%(study)s || ' ' || %(view)s));
 
+-- name: help_rebuild
+-- A rebuild's helping process holds it as long as it lives.
+SELECT pg_advisory_lock_shared(7241973, hashtext(%(study)s || ' ' || %(view)s));
+
+-- name: helped_rebuild
+-- Whether no process helps any more; nothing is held afterwards.
+SELECT CASE WHEN pg_try_advisory_lock(7241973, hashtext(%(study)s || ' ' || %(view)s))
+    THEN pg_advisory_unlock(7241973, hashtext(%(study)s || ' ' || %(view)s)) ELSE false END;
+
 -- name: begin_first
 INSERT INTO views.projection (study, view, version, generation, status, position)
 VALUES (%(study)s, %(view)s, %(version)s, 1, 'active', 0)
