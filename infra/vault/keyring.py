@@ -132,7 +132,8 @@ class KeyRing:
 
     def seal(self, study: str, participant: str, field: str, value: Any) -> Sealed:
         """The value (JSON) as ciphertext under the participant's key, made on first use."""
-        key, cipher = self._key(study, participant) or self._new(study, participant)
+        cached = self._unwrapped.get((study, participant))
+        key, cipher = self._made(study, participant) if cached is None else cached
         nonce = secrets.token_bytes(NONCE_BYTES)
         clear = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
         sealed = nonce + cipher.encrypt(nonce, clear, _bound(study, participant, field))
@@ -173,9 +174,10 @@ class KeyRing:
         stored = self._store.get(study, participant)
         return self._remember(study, participant, stored) if stored else None
 
-    def _new(self, study: str, participant: str) -> tuple[str, AESGCM]:
+    def _made(self, study: str, participant: str) -> tuple[str, AESGCM]:
+        """The participant's key, made unless there is one. Most are new: nobody looks before."""
         wrapped = aes_key_wrap(self._wrapping, secrets.token_bytes(32))
-        # Another process may have made a key meanwhile: the store keeps the first, we use that.
+        # There may be a key, of another process or from before: the store keeps the first one.
         stored = self._store.put(study, participant, secrets.token_hex(8), wrapped)
         return self._remember(study, participant, stored)
 
