@@ -190,5 +190,7 @@ def test_no_process_is_root_and_its_files_cannot_be_changed(stack: Stack, servic
 
 def test_the_database_is_not_published(stack: Stack) -> None:
     assert "->" not in stack.compose("ps", "postgres")
-    published = stack.compose("port", "api", "8000").strip()
-    assert published == f"127.0.0.1:{stack.ports[0]}"
+    published = {
+        stack.compose("port", "--index", str(which), "api", "8000").strip() for which in (1, 2)
+    }
+    assert published == {f"127.0.0.1:{port}" for port in stack.ports}
