@@ -1,10 +1,12 @@
-"""The past behind a socket: a reader that leaves, and one too many."""
+"""The past behind a socket: a reader that leaves, one too many, and who cannot be read."""
 
 import asyncio
+import csv
 import threading
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 
 from infra.ledger.types import Stored
@@ -76,3 +78,29 @@ async def test_one_reader_too_many_is_asked_to_come_back(api: Api) -> None:
         assert "retry-after" in answer.headers
         assert (await api.get("/participants/01-004?as_of=100")).status_code == 200
     assert (await api.get("/schedule?as_of=100")).status_code == 200
+
+
+async def test_a_table_names_who_cannot_be_read_in_a_line_of_its_own(
+    api: Api, database: str
+) -> None:
+    for name in ("01-004", "01-005"):
+        await api.refer(name)
+    spoiled = api.cairn.ledger.stream(STUDY, "01-004")[0].position
+    with psycopg.connect(database, autocommit=True) as owner:
+        owner.execute("SET session_replication_role = replica")
+        owner.execute("UPDATE cairn.event SET body = '{}' WHERE position = %s", [spoiled])
+    # Where it is the first event, not even the site is known.
+    named = {"participant": "01-004", "site": None, "stale_since": spoiled}
+    for path in ("/participants", "/matrix", "/safety", "/enrolment"):
+        asked = f"{path}?as_of=100"
+        answer = await api.get(asked)
+        assert answer.status_code == 200
+        assert answer.json()["left_out"] == [named], path
+        table = (await api.get(asked, Accept="text/csv")).text
+        lines = [one for one in csv.DictReader(table.splitlines()) if one.get("stale_since")]
+        assert [(one["participant"], one["stale_since"]) for one in lines] == [
+            ("01-004", str(spoiled))
+        ]
+    own = await api.get("/participants?as_of=100", role="coordinator", scope={"site": "01"})
+    assert [one["participant"] for one in own.json()["items"]] == ["01-005"]
+    assert "left_out" not in own.json(), "nobody knows whose participant this is"
