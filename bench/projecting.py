@@ -4,8 +4,6 @@ Cairn projects all of its views, with what each participant's rows mean; the run
 one row a participant. Both write their position in the transaction of their rows.
 """
 
-import subprocess
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -20,11 +18,9 @@ from psycopg.sql import SQL, Identifier
 from bench.journey import FACTS, STUDY
 from bench.measured import Row, Sample, in_turns, metered
 from bench.peer import Journey, Journeys
-from bench.rebuilt import command
 from bench.setting import Setting, library_settings
 from bench.study import filled, names, projector, spread, study
-from infra.postgres.pool import conninfo_of
-from services.bootstrap import Cairn
+from services.bootstrap import Cairn, helpers
 
 PARTICIPANTS = 1_000
 REBUILDS = 2
@@ -125,7 +121,7 @@ def _caught_up(setting: Setting, cairn: Cairn) -> Sample:
 def _rebuilding(setting: Setting, cairn: Cairn, theirs: Callable[[], Sample]) -> Iterator[Row]:
     ways: dict[str, Callable[[], Sample]] = {
         "one": partial(metered, partial(_rebuilt, cairn), setting.keeper),
-        "two": partial(_by_two, setting, cairn),
+        "two": partial(_by_two, cairn),
         BESIDE: theirs,
     }
     found = in_turns(ways, min(setting.rounds, REBUILDS))
@@ -149,23 +145,13 @@ def _rebuilding(setting: Setting, cairn: Cairn, theirs: Callable[[], Sample]) ->
     )
 
 
-def _rebuilt(cairn: Cairn) -> int:
+def _rebuilt(cairn: Cairn, processes: int = 1) -> int:
+    beside = helpers(cairn, processes)
     for name in cairn.tables.views:
-        assert cairn.projector.rebuild(STUDY, name).same
+        assert cairn.projector.rebuild(STUDY, name, beside=beside).same
     return cairn.ledger.head(STUDY)
 
 
-def _by_two(setting: Setting, cairn: Cairn) -> Sample:
-    """Half of the views each, as two `cairn rebuild` would."""
-    views = list(cairn.tables.views)
-    conninfo = conninfo_of(cairn.pool)
-    began = time.perf_counter()
-    processes = [
-        subprocess.Popen(
-            command(setting.folder, conninfo, views[number::2]), stdout=subprocess.DEVNULL
-        )
-        for number in range(2)
-    ]
-    codes = [process.wait(WAIT_SECONDS_MAX) for process in processes]
-    assert not any(codes)
-    return Sample(cairn.ledger.head(STUDY) / (time.perf_counter() - began))
+def _by_two(cairn: Cairn) -> Sample:
+    """Without processor time: that of the two is not this process's."""
+    return Sample(metered(partial(_rebuilt, cairn, 2)).figure)

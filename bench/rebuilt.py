@@ -15,18 +15,12 @@ from bench.processes import memory_mib
 from services.bootstrap import Settings, open_cairn
 
 
-def command(folder: Path, conninfo: str, views: Iterable[str]) -> list[str]:
-    """How to start such a process."""
-    return [sys.executable, "-m", "bench.rebuilt", str(folder), conninfo, *views]
-
-
 def rebuild_process(
     folder: Path, conninfo: str, views: Iterable[str]
 ) -> "subprocess.CompletedProcess[str]":
     """Rebuild in such a process, to its end."""
-    return subprocess.run(
-        command(folder, conninfo, views), capture_output=True, text=True, check=True
-    )
+    command = [sys.executable, "-m", "bench.rebuilt", str(folder), conninfo, *views]
+    return subprocess.run(command, capture_output=True, text=True, check=True)
 
 
 def main() -> None:
