@@ -90,16 +90,25 @@ class Writer:
             if len(self._queue) >= QUEUE_APPENDS_MAX:
                 raise StoreAway("too many appends are waiting")
             self._queue.append(waiting)
-            self._call()
+            if waiting.loop is None:
+                self._call()
+                return
+        # After what the loop has in hand: what is judged in one round of it rides in one batch.
+        waiting.loop.call_soon(self._wake)
 
     def close(self) -> None:
         """Append what is queued, then end the lanes."""
         with self._ready:
             self._closing = True
+            self._call()
             self._ready.notify_all()
             lanes = list(self._lanes)
         for lane in lanes:
             lane.join(CLOSE_SECONDS)
+
+    def _wake(self) -> None:
+        with self._ready:
+            self._call()
 
     def _call(self) -> None:
         """Wake a lane, or open one, when a batch should set out."""

@@ -292,6 +292,24 @@ def test_a_full_queue_and_a_closed_ledger_turn_callers_away(ledger, owner, monke
         appended(ledger, draft("A", 1))
 
 
+def test_what_is_appended_in_one_round_of_the_loop_is_one_transaction(pool) -> None:
+    ledger = PostgresLedger(pool)
+
+    async def judged(name: str) -> Outcome:
+        # A read that lets other threads run: the first append must not set out meanwhile.
+        assert ledger.head("S") == 0
+        return await ledger.append("S", Append((draft(name, 1),)))
+
+    async def run() -> list[Outcome]:
+        return await asyncio.gather(*(judged(f"P{n}") for n in range(8)))
+
+    assert all(isinstance(outcome, Appended) for outcome in asyncio.run(run()))
+    with pool.connection() as connection:
+        row = connection.execute("SELECT count(DISTINCT xmin::text) FROM cairn.event").fetchone()
+    assert row == (1,)
+    ledger.close()
+
+
 def test_what_is_queued_when_the_ledger_closes_is_still_appended(pool) -> None:
     ledger = PostgresLedger(pool)
 
