@@ -29,6 +29,8 @@ from infra.projection.tables import SQL, Cursor, ViewTables
 COPY_ROWS = 5_000
 RANGE_PARTICIPANTS = 200
 """So many are one range: processes that are done early take what is left."""
+RANGES_EACH = 8
+"""Where there are fewer for each process, they are filled before it has even started."""
 
 Progress = Callable[[int, int], None]
 """Told how many of the log's events are done, and how many there are."""
@@ -71,7 +73,7 @@ def fill(
     trial = folds.trial(study, cursor.position)
     todo = ranges(folds.ledger, study)
     done, count = trial.version, 0
-    helping = min(beside.count, len(todo))
+    helping = min(beside.count, len(todo) // RANGES_EACH)
     found = (
         _beside(study, cursor, todo, Beside(helping, beside.opened))
         if helping > 1

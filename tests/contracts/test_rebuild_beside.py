@@ -43,6 +43,7 @@ def killed(conninfo: str) -> tuple[Folds, ViewTables]:
 def watched(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
     """Seven participants, two in a range."""
     monkeypatch.setattr(filling, "RANGE_PARTICIPANTS", 2)
+    monkeypatch.setattr(filling, "RANGES_EACH", 1)
     made = Watched(pool)
     made.begin()
     for name in NAMES:
