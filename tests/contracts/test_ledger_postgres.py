@@ -310,6 +310,19 @@ def test_what_is_appended_in_one_round_of_the_loop_is_one_transaction(pool) -> N
     ledger.close()
 
 
+def test_closing_waits_for_what_the_loop_did_not_come_to_send(pool) -> None:
+    ledger = PostgresLedger(pool)
+
+    async def run() -> Outcome:
+        sent = asyncio.ensure_future(ledger.append("S", Append((draft("P", 1),))))
+        await asyncio.sleep(0)
+        ledger.close()
+        assert ledger.head("S") == 1
+        return await sent
+
+    assert isinstance(asyncio.run(run()), Appended)
+
+
 def test_what_is_queued_when_the_ledger_closes_is_still_appended(pool) -> None:
     ledger = PostgresLedger(pool)
 
