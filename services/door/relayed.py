@@ -1,4 +1,4 @@
-"""A relayed CloudEvent back as the event that the ledger has: the same bytes, shown by their hash."""
+"""A relayed CloudEvent back as the event that the ledger has: the same bytes, by their hash."""
 
 from typing import Any
 
