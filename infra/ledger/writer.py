@@ -90,10 +90,11 @@ class Writer:
             if len(self._queue) >= QUEUE_APPENDS_MAX:
                 raise StoreAway("too many appends are waiting")
             self._queue.append(waiting)
-            if waiting.loop is None:
+            if waiting.loop is None or len(self._queue) >= OVERLAP_APPENDS:
                 self._call()
                 return
-        # After what the loop has in hand: what is judged in one round of it rides in one batch.
+        # After what the loop has in hand: what is judged in one round of it rides in one batch,
+        # unless that is worth a call by itself.
         waiting.loop.call_soon(self._wake)
 
     def close(self) -> None:
