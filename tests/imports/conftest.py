@@ -14,6 +14,7 @@ from infra.ledger.memory import MemoryLedger
 from infra.vault.keyring import KeyRing, MemoryKeyStore
 from services.imports.sdtm.run import SdtmImport, Summary, survey
 from services.publishing import Publishing, draft
+from services.reads import Reads
 from services.record import Recording, Terms
 from services.state import HotState
 
@@ -32,6 +33,8 @@ class Store:
         self.ledger, self.documents = MemoryLedger(), MemoryDocuments()
         self.keys = KeyRing(bytes(32), MemoryKeyStore())
         self.hot = HotState(self.ledger, self.documents)
+        # No test of imports reads a table: there are none in memory.
+        self.reads = Reads(self.ledger, self.documents, self.hot, views=None)  # type: ignore[arg-type]
         self.recording = Recording(self.ledger, self.keys, self.hot, self.clock)
         self.publishing = Publishing(self.recording, self.documents)
 
