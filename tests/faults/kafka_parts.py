@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -122,23 +122,40 @@ class Messages(threading.Thread):
         return [message] * (2 if dice < POISON_PERCENT + TWICE_PERCENT else 1)
 
 
-def everything(bootstrap: str, topic: str) -> dict[tuple[int, int], Any]:
-    """All records of a topic by partition and offset."""
-    consumer = KafkaConsumer(
-        bootstrap_servers=bootstrap, isolation_level="read_committed", max_poll_records=5_000
-    )
-    try:
-        places = [TopicPartition(topic, one) for one in consumer.partitions_for_topic(topic) or ()]
-        consumer.assign(places)
-        consumer.seek_to_beginning()
-        ends = consumer.end_offsets(places)
-        found = {}
-        while any(consumer.position(place) < ends[place] for place in places):
-            for records in consumer.poll(1_000).values():
-                found.update({(one.partition, one.offset): one for one in records})
-        return found
-    finally:
-        consumer.close()
+class Followed:
+    """A topic as one consumer reads it, from the beginning on and on."""
+
+    def __init__(self, bootstrap: str, topic: str) -> None:
+        self._consumer = KafkaConsumer(
+            bootstrap_servers=bootstrap, isolation_level="read_committed", max_poll_records=5_000
+        )
+        numbers = self._consumer.partitions_for_topic(topic) or ()
+        self._places = [TopicPartition(topic, one) for one in numbers]
+        self._consumer.assign(self._places)
+        self._consumer.seek_to_beginning()
+
+    def more(self) -> Iterator[Any]:
+        """What the topic has by now and was not given yet."""
+        ends = self._consumer.end_offsets(self._places)
+        while any(self._consumer.position(place) < ends[place] for place in self._places):
+            for records in self._consumer.poll(1_000).values():
+                yield from records
+
+    def close(self) -> None:
+        self._consumer.close()
+
+
+def settled(more: Callable[[], int], done: Callable[[], bool], what: Callable[[], str]) -> None:
+    """Wait as long as more comes; fail when nothing came for too long."""
+    deadline = time.monotonic() + SETTLE_SECONDS_MAX
+    while True:
+        came = more()
+        if done():
+            return
+        if came:
+            deadline = time.monotonic() + SETTLE_SECONDS_MAX
+        assert time.monotonic() < deadline, what()
+        time.sleep(1)
 
 
 def await_copies(cluster: Cluster, topics: Sequence[str]) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from bench.served import STUDY
+from bench.journey import STUDY
 from bench.served import opened as begun
 from infra.kafka.topics import events_topic, inbound_topic, results_topic
 from services.bootstrap import Cairn, Settings, open_cairn
@@ -22,14 +22,15 @@ from tests.faults.kafka_parts import (
     SETTLE_SECONDS_MAX,
     SOURCE,
     Everything,
+    Followed,
     Messages,
     Part,
     await_copies,
-    everything,
+    settled,
 )
 from tests.kafka.cluster import Cluster
 from tests.kafka.conftest import brokers
-from tests.kafka.relayed import Study, consumed, seen
+from tests.kafka.relayed import Study, seen
 
 __all__ = ["brokers"]
 
@@ -104,7 +105,8 @@ def _parts(brokers: Cluster, database: str, folder: Path) -> list[Part]:
 
 def _answers_match_the_ledger(cairn: Cairn, brokers: Cluster) -> None:
     """One last word for each message; what it says is recorded is, and nothing else is."""
-    posted = everything(brokers.bootstrap, TOPICS[1])
+    with contextlib.closing(Followed(brokers.bootstrap, TOPICS[1])) as inbound:
+        posted = {(one.partition, one.offset): one.value for one in inbound.more()}
     answers = _last_words(brokers, set(posted))
     recorded = {
         event["id"]: stored.position for stored, event in _log(cairn) if event["source"] == SOURCE
@@ -113,7 +115,7 @@ def _answers_match_the_ledger(cairn: Cairn, brokers: Cluster) -> None:
     for place, message in posted.items():
         answer = answers[place]
         try:
-            event = json.loads(message.value)
+            event = json.loads(message)
         except ValueError:
             assert answer["status"] == 400, answer
             continue
@@ -125,10 +127,13 @@ def _answers_match_the_ledger(cairn: Cairn, brokers: Cluster) -> None:
 
 
 def _last_words(brokers: Cluster, places: set[tuple[int, int]]) -> dict[tuple[int, int], Any]:
-    deadline = time.monotonic() + SETTLE_SECONDS_MAX
-    while True:
-        found: dict[tuple[int, int], Any] = {}
-        for record in everything(brokers.bootstrap, TOPICS[2]).values():
+    found: dict[tuple[int, int], Any] = {}
+    waiting = set(places)
+
+    def more() -> int:
+        count = 0
+        for record in answers.more():
+            count += 1
             answer = json.loads(record.value)
             place = answer["partition"], answer["offset"]
             before = found.setdefault(place, answer)
@@ -136,12 +141,14 @@ def _last_words(brokers: Cluster, places: set[tuple[int, int]]) -> dict[tuple[in
                 found[place] = answer
             elif answer["status"] in (200, 201):
                 assert answer["position"] == before["position"], "recorded at two positions"
-        final = {place for place, answer in found.items() if answer["status"] != 202}
-        if final >= places:
-            assert final == places, "an answer to what nobody posted"
-            return found
-        assert time.monotonic() < deadline, f"not answered: {_ranges(places - final)}"
-        time.sleep(1)
+            if answer["status"] != 202:
+                waiting.discard(place)
+        return count
+
+    with contextlib.closing(Followed(brokers.bootstrap, TOPICS[2])) as answers:
+        settled(more, lambda: not waiting, lambda: f"not answered: {_ranges(waiting)}")
+    assert found.keys() == places, "an answer to what nobody posted"
+    return found
 
 
 def _ranges(places: set[tuple[int, int]]) -> dict[int, str]:
@@ -155,17 +162,32 @@ def _ranges(places: set[tuple[int, int]]) -> dict[int, str]:
 def _topic_matches_the_ledger(cairn: Cairn, brokers: Cluster) -> None:
     """For who keeps the last position of each partition: every event once, in order."""
     told = Study(cairn.ledger, STUDY).told(PARTITIONS)
-    deadline = time.monotonic() + SETTLE_SECONDS_MAX
-    while seen(consumed(brokers.bootstrap, STUDY)) != told:
-        assert time.monotonic() < deadline, "the topic and the ledger differ"
-        time.sleep(1)
+    found: dict[int, list[tuple[int, str]]] = {one: [] for one in told}
+
+    def more() -> int:
+        count = 0
+        for record in topic.more():
+            count += 1
+            events, ((position, digest),) = found[record.partition], seen({0: [record]})[0]
+            if not events or position > events[-1][0]:
+                events.append((position, digest))
+        return count
+
+    with contextlib.closing(Followed(brokers.bootstrap, TOPICS[0])) as topic:
+        settled(more, lambda: found == told, lambda: "the topic and the ledger differ")
 
 
 def _views_match_a_rebuild(cairn: Cairn) -> None:
     """The workers' rows are those that folding the ledger gives."""
     names = list(cairn.tables.views)
     head = cairn.ledger.head(STUDY)
-    assert cairn.tables.wait(STUDY, names, head, SETTLE_SECONDS_MAX), "the views lag"
+    stood: list[int] = [0]
+
+    def more() -> int:
+        stood.append(sum(one.position for one in cairn.tables.active(STUDY).values()))
+        return stood[-1] - stood[-2]
+
+    settled(more, lambda: cairn.tables.wait(STUDY, names, head, 1), lambda: "the views lag")
     live = {name: cairn.projector.digest(STUDY, name) for name in names}
     for name in names:
         cairn.projector.rebuild(STUDY, name)
