@@ -37,6 +37,7 @@ from infra.projection.folds import Folds
 from infra.projection.projector import Projector
 from infra.projection.tables import StandbyTables, ViewTables
 from infra.refusals import PostgresRefusals
+from infra.room import MIB, ROOM_MIB, Room
 from infra.vault.keyring import KeyRing, PostgresKeyStore, wrapping_key
 from projections.catalogue import VIEWS
 from services import logs
@@ -80,6 +81,8 @@ class Settings(BaseSettings):
     """A hot standby of that database, for what the API reads; without it everything is read there.
     With the primary behind it (`host=standby,primary target_session_attrs=prefer-standby`) that one
     answers while the standby is away; else reads are answered by 503."""
+    memory_mib: int = Field(default=ROOM_MIB, ge=1)
+    """What a process keeps of participants in memory, for judging and for the views together."""
     kafka_bootstrap: str | None = None
     """Brokers of an Apache Kafka, `host:port` with commas between; without it there is none."""
     kafka_partitions: int = Field(default=PARTITIONS, ge=1, le=PARTITIONS_MAX)
@@ -286,7 +289,8 @@ def assembled(
     clock: Callable[[], datetime],
 ) -> Cairn:
     """The services on top of adapters that are open."""
-    hot = HotState(ledger, documents)
+    room = Room(settings.memory_mib * MIB)
+    hot = HotState(ledger, documents, room)
     recording = Recording(ledger, keys, hot, clock)
     tables = ViewTables(pool, VIEWS)
     return Cairn(
@@ -303,8 +307,8 @@ def assembled(
         calendars=CalendarFeeds(FeedStore(pool), clock),
         receipts=open_receipts(settings.data / "receipt-key"),
         tables=tables,
-        projector=Projector(ledger, documents, tables, logs.warned),
-        reads=_reads(settings, ledger, documents, hot, tables, clock),
+        projector=Projector(ledger, documents, tables, logs.warned, room),
+        reads=_reads(settings, ledger, documents, hot, tables, room, clock),
         concluding=Concluding(recording, tables, clock, logs.defect),
         relayed=RelayCursors(pool),
         clock=clock,
@@ -328,6 +332,7 @@ def _reads(
     documents: Documents,
     hot: HotState,
     tables: ViewTables,
+    room: Room,
     clock: Callable[[], datetime],
 ) -> Reads:
     """What answers readers: the store itself, or its standby. NotConfigured."""
@@ -340,7 +345,7 @@ def _reads(
         standby.close()
         raise NotConfigured("CAIRN_READ_URL leads to no standby of this database.")
     log, copies = PostgresLog(standby), PostgresDocuments(standby)
-    folds, copied = HotState(log, copies), StandbyTables(standby, VIEWS)
+    folds, copied = HotState(log, copies, room), StandbyTables(standby, VIEWS)
     return Reads(log, copies, folds, Views(log, copies, folds, copied, clock), standby)
 
 

@@ -5,7 +5,6 @@ the ledger refuses it when the stream has moved. Then the tail is read and the j
 """
 
 import threading
-from collections import OrderedDict
 from collections.abc import Sequence
 from functools import partial
 
@@ -22,8 +21,12 @@ from infra.documents import Documents
 from infra.ledger.envelope import placed, read
 from infra.ledger.ledger import Log
 from infra.ledger.types import STUDY_STREAM, Stored
+from infra.room import Room, Shelf
 
-PARTICIPANTS_MAX = 20_000
+PARTICIPANT_BYTES = 20_000
+EVENT_BYTES = 1_400
+"""What a participant takes in memory, and each event more, with what is derived from them: measured
+(`docs/performance.md`), and rounded up."""
 
 
 class NotFound(Exception):
@@ -40,15 +43,20 @@ def recorded(stored: Stored) -> Recorded:
     return read(stored, catalogue.STUDY if study else catalogue.PARTICIPANT)
 
 
-class HotState:
-    """Folds of the ledger, brought up to date on demand."""
+def bytes_of(participant: Participant) -> int:
+    """What a participant takes in memory, as estimated."""
+    return PARTICIPANT_BYTES + EVENT_BYTES * participant.version
 
-    def __init__(self, ledger: Log, documents: Documents) -> None:
+
+class HotState:
+    """Folds of the ledger, brought up to date on demand, as far as there is room for them."""
+
+    def __init__(self, ledger: Log, documents: Documents, room: Room | None = None) -> None:
         self._ledger = ledger
         self._documents = documents
         self._protocols: dict[tuple[str, str], Protocol] = {}
         self._trials: dict[str, Trial] = {}
-        self._participants: OrderedDict[tuple[str, str], Participant] = OrderedDict()
+        self._participants: Shelf[tuple[str, str], Participant] = (room or Room()).shelf(bytes_of)
         self._lock = threading.Lock()
         """Readers in threads and the event loop keep states here; folding happens outside it."""
 
@@ -114,7 +122,7 @@ class HotState:
     def forget(self, study: str, name: str) -> None:
         """Let go of a participant and of everything that was derived from what it was."""
         with self._lock:
-            self._participants.pop((study, name), None)
+            self._participants.drop((study, name))
 
     def as_of(self, study: str, name: str, position: int) -> tuple[Trial, Participant]:
         """The study and the participant as they were known at a position of the log."""
@@ -179,8 +187,7 @@ class HotState:
             return True
         with self._lock:
             self._trials.pop(study, None)
-            for key in [key for key in self._participants if key[0] == study]:
-                del self._participants[key]
+            self._participants.drop_all(lambda key: key[0] == study)
         return False
 
     def _evolved(self, trial: Trial, event: Recorded) -> Trial:
@@ -199,11 +206,8 @@ class HotState:
         with self._lock:
             known = self._participants.get(key)
             # Another thread may have read further meanwhile: what is kept never goes back.
-            if known is None or known.version < participant.version:
-                self._participants[key] = participant
-            self._participants.move_to_end(key)
-            if len(self._participants) > PARTICIPANTS_MAX:
-                self._participants.popitem(last=False)
+            older = known is None or known.version < participant.version
+            self._participants.put(key, participant if older or known is None else known)
 
 
 def _place(stored: tuple[Stored, ...], position: int) -> int:

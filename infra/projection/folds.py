@@ -14,6 +14,7 @@ from infra.documents import Documents
 from infra.ledger.envelope import read
 from infra.ledger.ledger import Log
 from infra.ledger.types import STUDY_STREAM, Stored
+from infra.room import Room
 
 PROTOCOLS_MAX = 1_000
 
@@ -23,10 +24,12 @@ class DocumentMissing(Exception):
 
 
 class Folds:
-    """Reads prefixes of a study's streams and folds them. Nothing is kept but protocols."""
+    """Reads prefixes of a study's streams and folds them. Nothing is kept but protocols; whoever
+    keeps participants does so in the room."""
 
-    def __init__(self, ledger: Log, documents: Documents) -> None:
+    def __init__(self, ledger: Log, documents: Documents, room: Room | None = None) -> None:
         self.ledger = ledger
+        self.room = room or Room()
         self._documents = documents
         self._protocols: dict[tuple[str, str], Protocol] = {}
 

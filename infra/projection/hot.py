@@ -1,7 +1,6 @@
 """Participants in memory, as the tables reflect them: most events meet one who is there already."""
 
 import operator
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -37,29 +36,14 @@ class Hot:
     known: Known
 
 
-class HotParticipants:
-    """Participants in memory, as long as their histories together have no more events than so many;
-    the least recently touched leave first."""
+PARTICIPANT_BYTES = 30_000
+EVENT_BYTES = 1_500
+ROW_BYTES = 150
+"""What a participant takes in memory, each event more, and each row that the tables hold: measured
+(`docs/performance.md`), and rounded up."""
 
-    def __init__(self, events_max: int) -> None:
-        self._kept: OrderedDict[str, Hot] = OrderedDict()
-        self._events = 0
-        self._most = events_max
 
-    def get(self, name: str) -> Hot | None:
-        """The participant, if it is in memory."""
-        return self._kept.get(name)
-
-    def keep(self, name: str, hot: Hot) -> None:
-        """Remember the participant as it is now."""
-        self.drop(name)
-        self._kept[name] = hot
-        self._events += hot.state.version
-        while self._events > self._most and len(self._kept) > 1:
-            self._events -= self._kept.popitem(last=False)[1].state.version
-
-    def drop(self, name: str) -> None:
-        """Forget the participant."""
-        before = self._kept.pop(name, None)
-        if before is not None:
-            self._events -= before.state.version
+def bytes_of(hot: Hot) -> int:
+    """What a participant takes in memory, as estimated."""
+    rows = sum(len(held.digests) for held in hot.known.values())
+    return PARTICIPANT_BYTES + EVENT_BYTES * hot.state.version + ROW_BYTES * rows

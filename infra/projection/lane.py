@@ -14,14 +14,13 @@ from domain.trial.study import Trial
 from infra.ledger.types import STUDY_STREAM, Stored
 from infra.projection.batch import Batch, Taking
 from infra.projection.folds import Folds
-from infra.projection.hot import Hot, HotParticipants
+from infra.projection.hot import Hot, bytes_of
 from infra.projection.partitions import Partition
 from infra.projection.shapes import ViewShape
 from infra.projection.tables import Cursor, ViewTables, Writing
+from infra.room import Shelf
 
 BATCH_EVENTS = 1_000
-HOT_EVENTS_MAX = 50_000
-"""What a projector keeps of a study's participants in memory, in events of their histories."""
 
 
 class Lane:
@@ -44,7 +43,7 @@ class Lane:
         self.position = cursors[0].position
         self.partition = partition
         self.trial = trial
-        self._hot = HotParticipants(HOT_EVENTS_MAX // (partition.of if partition else 1))
+        self._hot: Shelf[str, Hot] = folds.room.shelf(bytes_of)
         self._parked = parked
 
     @classmethod
@@ -93,7 +92,7 @@ class Lane:
             if hot is None:
                 self._hot.drop(name)
             else:
-                self._hot.keep(name, hot)
+                self._hot.put(name, hot)
 
     def has(self, stream: str) -> bool:
         """Whether the events of a stream are the lane's."""

@@ -8,17 +8,20 @@ they move; when they do not, it joins them and follows the ledger in their place
 
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from infra.documents import Documents
 from infra.ledger.ledger import Ledger
 from infra.ledger.types import StoreAway
+from infra.projection.batch import Halted
 from infra.projection.filling import Beside, Progress
 from infra.projection.folds import Folds
 from infra.projection.following import Following, Notice
 from infra.projection.partitions import Partition, join
 from infra.projection.rebuilding import Rebuilt, rebuild
 from infra.projection.tables import Cursor, Overtaken, ViewTables
+from infra.room import Room
 
 POLL_SECONDS = 1.0
 ASIDE_SECONDS = 1.0
@@ -45,9 +48,10 @@ class Projector:
         documents: Documents,
         tables: ViewTables,
         notice: Notice = lambda _name, **_circumstances: None,
+        room: Room | None = None,
     ) -> None:
         self.tables = tables
-        self.folds = Folds(ledger, documents)
+        self.folds = Folds(ledger, documents, room)
         self._ledger = ledger
         self._notice = notice
         self._studies: dict[str, Following] = {}
@@ -121,8 +125,24 @@ class Projector:
         With `beside` other processes help. Raises RebuildUnderWay; what cannot be projected in a
         view that may have no gaps: Halted; BrokenProcessPool when one that helps was killed.
         """
+        (found,) = self.rebuild_all(study, [view], progress, beside)
+        if isinstance(found, Halted):
+            raise found
+        return found
+
+    def rebuild_all(
+        self,
+        study: str,
+        views: Sequence[str],
+        progress: Progress = lambda _done, _all: None,
+        beside: Beside | None = None,
+    ) -> list[Rebuilt | Halted]:
+        """The same for several views at once: each participant is folded once for all of them.
+
+        What came of each view, in their order: one that halts does not stop the others.
+        """
         alone = Beside(1, lambda: (self.folds, self.tables))
-        return rebuild(self.folds, self.tables, study, view, progress, beside or alone)
+        return rebuild(self.folds, self.tables, study, views, progress, beside or alone)
 
     def digest(self, study: str, view: str, generation: int | None = None) -> str:
         """SHA-256 (hex) over the rows of a generation; of the one that is read by default."""

@@ -19,7 +19,9 @@ SIGNED = Consented(form_version="1.0", signed_by="participant")
 SIGNED_AGAIN = Consented(form_version="2.0", signed_by="participant")
 
 
-def record(ledger: Ledger, version: int, body: Event) -> tuple[Stored, ...]:
+def record(
+    ledger: Ledger, version: int, body: Event, participant: str = "A"
+) -> tuple[Stored, ...]:
     event = Recorded(
         body=body,
         position=PROVISIONAL,
@@ -27,9 +29,9 @@ def record(ledger: Ledger, version: int, body: Event) -> tuple[Stored, ...]:
         occurred_at=When.parse("2026-11-02"),
         recorded_at=When.parse("2026-11-22T12:00:00Z").earliest(),
         actor=Actor(id="dr.lee", role="investigator"),
-        participant="A",
+        participant=participant,
     )
-    draft = Draft("A", version, topic("participant", body), template(event))
+    draft = Draft(participant, version, topic("participant", body), template(event))
     outcome = ledger.append_now("S", Append((draft,)))
     assert isinstance(outcome, Appended)
     return outcome.stored

@@ -56,7 +56,7 @@ def test_a_history_taken_in_small_steps_gives_the_same_rows(
 ) -> None:
     monkeypatch.setattr(lanes, "BATCH_EVENTS", 7)
     monkeypatch.setattr(batch, "FLUSH_ROWS", 5)
-    monkeypatch.setattr(lanes, "HOT_EVENTS_MAX", 20)
+    monkeypatch.setattr(study.projector.folds.room, "bytes_max", 100_000)
     fill(study, 77, STEPS)
     study.projector.catch_up(STUDY)
     assert study.digests() == study.expected()
