@@ -15,7 +15,7 @@ from typing import Any
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, KafkaTimeoutError
 
 from bench.journey import FACTS
 from tests.kafka.cluster import Cluster, Node
@@ -26,6 +26,8 @@ JOURNEYS_AT_ONCE = 60
 TWICE_PERCENT = 10
 POISON_PERCENT = 2
 SETTLE_SECONDS_MAX = 180.0
+READ_SECONDS_MAX = 30.0
+READERS_MAX = 5
 
 
 @dataclass
@@ -123,26 +125,58 @@ class Messages(threading.Thread):
 
 
 class Followed:
-    """A topic as one consumer reads it, from the beginning on and on."""
+    """A topic as somebody reads it who keeps the position: from the beginning on and on."""
 
     def __init__(self, bootstrap: str, topic: str) -> None:
-        self._consumer = KafkaConsumer(
-            bootstrap_servers=bootstrap, isolation_level="read_committed", max_poll_records=5_000
-        )
-        numbers = self._consumer.partitions_for_topic(topic) or ()
-        self._places = [TopicPartition(topic, one) for one in numbers]
-        self._consumer.assign(self._places)
-        self._consumer.seek_to_beginning()
+        self._bootstrap, self._topic = bootstrap, topic
+        self._next: dict[TopicPartition, int] = {}
+        self._consumer: KafkaConsumer | None = None
 
-    def more(self) -> Iterator[Any]:
-        """What the topic has by now and was not given yet."""
-        ends = self._consumer.end_offsets(self._places)
-        while any(self._consumer.position(place) < ends[place] for place in self._places):
-            for records in self._consumer.poll(1_000).values():
+    def more(self) -> list[Any]:
+        """What the topic has by now and was not given yet.
+
+        The client may stop asking a partition whose leader has changed (kafka-python 3.0); another
+        one then reads on from the same positions.
+        """
+        found: list[Any] = []
+        for _ in range(READERS_MAX):
+            try:
+                for record in self._read(self._consumer or self._reader()):
+                    self._next[TopicPartition(record.topic, record.partition)] = record.offset + 1
+                    found.append(record)
+            except KafkaError:
+                self.close()
+                continue
+            return found
+        raise AssertionError("the topic cannot be read")
+
+    def _reader(self) -> KafkaConsumer:
+        self._consumer = consumer = KafkaConsumer(
+            bootstrap_servers=self._bootstrap,
+            isolation_level="read_committed",
+            max_poll_records=5_000,
+        )
+        numbers = consumer.partitions_for_topic(self._topic) or ()
+        consumer.assign([TopicPartition(self._topic, one) for one in numbers])
+        for place in consumer.assignment():
+            consumer.seek(place, self._next.get(place, 0))
+        return consumer
+
+    @staticmethod
+    def _read(consumer: KafkaConsumer) -> Iterator[Any]:
+        ends = consumer.end_offsets(list(consumer.assignment()))
+        deadline = time.monotonic() + READ_SECONDS_MAX
+        while any(consumer.position(place) < end for place, end in ends.items()):
+            for records in consumer.poll(1_000).values():
+                deadline = time.monotonic() + READ_SECONDS_MAX
                 yield from records
+            if time.monotonic() > deadline:
+                raise KafkaTimeoutError("the topic is not read to its end")
 
     def close(self) -> None:
-        self._consumer.close()
+        if self._consumer is not None:
+            self._consumer.close()
+            self._consumer = None
 
 
 def settled(more: Callable[[], int], done: Callable[[], bool], what: Callable[[], str]) -> None:
