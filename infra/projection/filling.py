@@ -1,8 +1,8 @@
-"""Filling a generation that is being built: everybody's rows as of its position, by COPY.
+"""Filling generations that are being built: everybody's rows as of their position, by COPY.
 
-Participants are divided into ranges of names; each is read, folded and written by itself, here or
-in processes beside this one. What a range writes is one transaction or several: rows of a
-generation that nobody reads, so that it does not matter where a process is killed.
+Each participant is read and folded once for all views that are built together. For several
+processes participants are divided into ranges of names. What is written is several transactions:
+rows of generations that nobody reads, so that it does not matter where a process is killed.
 """
 
 import os
@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing import connection, get_context, parent_process
 from typing import Any
 
@@ -21,15 +21,14 @@ from domain.trial.study import Trial
 from infra.ledger.ledger import Log
 from infra.ledger.types import StoreAway, Stored
 from infra.postgres.pool import connect, conninfo_of
-from infra.projection.batch import Halted
 from infra.projection.folds import Folds, recorded
-from infra.projection.shapes import RowShape, ViewShape
+from infra.projection.shapes import RowShape
 from infra.projection.tables import SQL, Cursor, ViewTables
 
 COPY_ROWS = 5_000
 RANGE_PARTICIPANTS = 200
 """So many are one range: processes that are done early take what is left."""
-RANGES_EACH = 8
+RANGES_EACH = 4
 """Where there are fewer for each process, they are filled before it has even started."""
 
 Progress = Callable[[int, int], None]
@@ -51,42 +50,59 @@ class Beside:
 class Range:
     """Participants by name, first and last included."""
 
-    first: str
-    last: str
+    first: str = ""
+    last: str | None = None
+    """None: to the end."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Filled:
-    """What came of a range."""
+    """What came of some participants."""
 
-    rows: int
-    events: int
-    halted: str | None = None
-    """The kind of error at which a view stopped that may have no gaps."""
+    events: int = 0
+    rows: dict[str, int] = field(default_factory=dict)
+    """View -> how many were written."""
+    halted: dict[str, str] = field(default_factory=dict)
+    """View that may have no gaps -> the kind of error at which it stopped."""
+
+    def add(self, other: "Filled") -> None:
+        """What came of others too."""
+        self.events += other.events
+        for view, count in other.rows.items():
+            self.rows[view] = self.rows.get(view, 0) + count
+        self.halted |= other.halted
 
 
 def fill(
-    folds: Folds, tables: ViewTables, study: str, cursor: Cursor, progress: Progress, beside: Beside
-) -> int:
-    """The rows of every participant as of the cursor's position; how many. Raises Halted,
-    StoreAway, and BrokenProcessPool when a process that helps was killed."""
-    trial = folds.trial(study, cursor.position)
-    todo = ranges(folds.ledger, study)
-    done, count = trial.version, 0
+    folds: Folds,
+    tables: ViewTables,
+    study: str,
+    cursors: Sequence[Cursor],
+    progress: Progress,
+    beside: Beside,
+) -> Filled:
+    """The rows of every participant as of the position at which all the cursors stand.
+
+    Raises StoreAway, and BrokenProcessPool when a process that helps was killed.
+    """
+    position = cursors[0].position
+    trial = folds.trial(study, position)
+    todo = ranges(folds.ledger, study) if beside.count > 1 else []
     helping = min(beside.count, len(todo) // RANGES_EACH)
     found = (
-        _beside(study, cursor, todo, Beside(helping, beside.opened))
+        _beside(study, cursors, todo, Beside(helping, beside.opened))
         if helping > 1
-        else (fill_range(folds, tables, cursor, trial, one) for one in todo)
+        else fill_range(folds, tables, cursors, trial, Range())
     )
+    whole = Filled(trial.version)
     with closing(found):
         for filled in found:
-            if filled.halted is not None:
-                raise Halted(cursor, cursor.position, filled.halted)
-            done, count = done + filled.events, count + filled.rows
-            progress(done, cursor.position)
-    progress(cursor.position, cursor.position)
-    return count
+            whole.add(filled)
+            progress(whole.events, position)
+            if len(whole.halted) == len(cursors):
+                break
+    progress(position, position)
+    return whole
 
 
 def ranges(log: Log, study: str) -> list[Range]:
@@ -99,44 +115,79 @@ def ranges(log: Log, study: str) -> list[Range]:
 
 
 def fill_range(
-    folds: Folds, tables: ViewTables, cursor: Cursor, trial: Trial, one: Range
-) -> Filled:
-    """The rows of the participants of a range."""
-    view, study = tables.views[cursor.view], trial.study
-    waiting: list[RowShape] = []
-    rows = events = 0
-    for stored in folds.ledger.histories(study, one.first, cursor.position):
-        name = stored[0].stream
-        if name > one.last:
+    folds: Folds, tables: ViewTables, cursors: Sequence[Cursor], trial: Trial, one: Range
+) -> Generator[Filled, None, None]:
+    """The rows of the participants of a range, part by part."""
+    part = _Part(tables, trial, cursors)
+    for stored in folds.ledger.histories(trial.study, one.first, cursors[0].position):
+        if one.last is not None and stored[0].stream > one.last:
             break
+        part.take_in(stored)
+        if part.waiting >= COPY_ROWS:
+            yield part.written()
+    yield part.written()
+
+
+class _Part:
+    """Rows of a few participants, written together."""
+
+    def __init__(self, tables: ViewTables, trial: Trial, cursors: Sequence[Cursor]) -> None:
+        self._tables = tables
+        self._trial = trial
+        self._views = [(cursor, tables.views[cursor.view]) for cursor in cursors]
+        self._rows: dict[str, list[RowShape]] = {cursor.view: [] for cursor in cursors}
+        self._parked: list[tuple[Cursor, str, str]] = []
+        self._halted: dict[str, str] = {}
+        self._events = 0
+        self.waiting = 0
+        """How many rows are not written yet."""
+
+    def take_in(self, stored: Sequence[Stored]) -> None:
+        """A participant's whole history. Raises StoreAway."""
+        name = stored[0].stream
         try:
-            waiting.extend(_rows(view, trial, stored))
+            state = journey.replay(name, map(recorded, stored))
         except StoreAway:
             raise
         except Exception as error:  # noqa: BLE001  whatever it is, it concerns this participant
-            kind = type(error).__name__
-            if view.halts:
-                return Filled(rows, events, kind)
-            with tables.writing(study) as writing:
+            for cursor, _ in self._views:
+                self._failed(cursor, name, error)
+            return
+        self._events += len(stored)
+        for cursor, view in self._views:
+            if view.name in self._halted:
+                continue
+            try:
+                rows = view.of(self._trial, state).values()
+            except StoreAway:
+                raise
+            except Exception as error:  # noqa: BLE001  as above
+                self._failed(cursor, name, error)
+                continue
+            self._rows[view.name].extend(rows)
+            self.waiting += len(rows)
+
+    def written(self) -> Filled:
+        """Write what waits; what came of the participants since the last time."""
+        filled = Filled(self._events, halted=dict(self._halted))
+        with self._tables.writing(self._trial.study) as writing:
+            for cursor, view in self._views:
+                if rows := self._rows[view.name]:
+                    filled.rows[view.name] = writing.copy(cursor, rows)
+            for cursor, name, kind in self._parked:
                 writing.park(cursor, name, cursor.position, kind)
-            continue
-        events += len(stored)
-        if len(waiting) >= COPY_ROWS:
-            rows += _copy(tables, study, cursor, waiting)
-            waiting = []
-    return Filled(rows + _copy(tables, study, cursor, waiting), events)
+        for rows in self._rows.values():
+            rows.clear()
+        self._parked.clear()
+        self._events = self.waiting = 0
+        return filled
 
-
-def _rows(view: ViewShape, trial: Trial, stored: Sequence[Stored]) -> list[RowShape]:
-    state = journey.replay(stored[0].stream, map(recorded, stored))
-    return list(view.of(trial, state).values())
-
-
-def _copy(tables: ViewTables, study: str, cursor: Cursor, rows: list[RowShape]) -> int:
-    if not rows:
-        return 0
-    with tables.writing(study) as writing:
-        return writing.copy(cursor, rows)
+    def _failed(self, cursor: Cursor, name: str, error: Exception) -> None:
+        kind = type(error).__name__
+        if self._tables.views[cursor.view].halts:
+            self._halted[cursor.view] = kind
+        else:
+            self._parked.append((cursor, name, kind))
 
 
 # --- processes beside this one --------------------------------------------------------------------
@@ -148,7 +199,7 @@ class _Work:
 
     folds: Folds
     tables: ViewTables
-    cursor: Cursor
+    cursors: Sequence[Cursor]
     trial: Trial
 
 
@@ -160,13 +211,13 @@ _held: list[Connection[tuple[Any, ...]]] = []
 
 
 def _beside(
-    study: str, cursor: Cursor, todo: Sequence[Range], beside: Beside
+    study: str, cursors: Sequence[Cursor], todo: Sequence[Range], beside: Beside
 ) -> Generator[Filled, None, None]:
     pool = ProcessPoolExecutor(
         beside.count,
         mp_context=get_context("spawn"),
         initializer=_begin,
-        initargs=(beside.opened, study, cursor),
+        initargs=(beside.opened, study, cursors),
     )
     try:
         waiting: list[Future[Filled]] = [pool.submit(_fill_there, one) for one in todo]
@@ -176,20 +227,21 @@ def _beside(
         pool.shutdown(cancel_futures=True)
 
 
-def _begin(opened: Opened, study: str, cursor: Cursor) -> None:
+def _begin(opened: Opened, study: str, cursors: Sequence[Cursor]) -> None:
     """In the helping process, before its first range."""
     folds, tables = opened()
-    # Held as long as this process lives: no other rebuild of the view begins meanwhile, whose
+    # Held as long as this process lives: no other rebuild of the views begins meanwhile, whose
     # generation might get this number. Whoever started this process may be gone by now: then
     # nothing is written any more.
     held = connect(conninfo_of(tables.pool))
-    held.execute(SQL["help_rebuild"], {"study": study, "view": cursor.view})
+    for cursor in cursors:
+        held.execute(SQL["help_rebuild"], {"study": study, "view": cursor.view})
     _held.append(held)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     parent = parent_process()
     if parent is None or not parent.is_alive():
         os._exit(1)
-    _working.append(_Work(folds, tables, cursor, folds.trial(study, cursor.position)))
+    _working.append(_Work(folds, tables, cursors, folds.trial(study, cursors[0].position)))
 
 
 def _end_with_parent() -> None:
@@ -201,5 +253,7 @@ def _end_with_parent() -> None:
 
 
 def _fill_there(one: Range) -> Filled:
-    work = _working[-1]
-    return fill_range(work.folds, work.tables, work.cursor, work.trial, one)
+    work, whole = _working[-1], Filled()
+    for filled in fill_range(work.folds, work.tables, work.cursors, work.trial, one):
+        whole.add(filled)
+    return whole

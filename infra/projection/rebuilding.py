@@ -1,16 +1,19 @@
-"""Rebuilding: a new generation of a view beside the one that is read, then the swap.
+"""Rebuilding: new generations of views beside those that are read, then the swap of each.
 
-Readers see the old generation until one transaction makes the new one active. A crash before that
-leaves rows nobody reads; the next rebuild removes them.
+Views that stand together are filled by one fold of each participant. Readers see a view's old
+generation until one transaction makes the new one active. A crash before that leaves rows nobody
+reads; the next rebuild removes them.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
 from infra.postgres.pool import connect, conninfo_of
+from infra.projection.batch import Halted
 from infra.projection.filling import Beside, Progress, fill
 from infra.projection.folds import Folds
+from infra.projection.following import grouped
 from infra.projection.lane import Lane
 from infra.projection.partitions import Partition, divide_one
 from infra.projection.tables import SQL, Cursor, ViewTables
@@ -40,32 +43,74 @@ class Rebuilt:
 
 
 def rebuild(
-    folds: Folds, tables: ViewTables, study: str, name: str, progress: Progress, beside: Beside
-) -> Rebuilt:
-    """Build a view anew and swap it in; see the module. Raises RebuildUnderWay, Halted."""
+    folds: Folds,
+    tables: ViewTables,
+    study: str,
+    names: Sequence[str],
+    progress: Progress,
+    beside: Beside,
+) -> list[Rebuilt | Halted]:
+    """Build views anew and swap each in; see the module. What came of each, in their order.
+
+    One that stops at what it cannot take in does not stop the others. Raises RebuildUnderWay.
+    """
     tables.begin(study)
-    with _alone(tables, study, name):
-        _clear_leftovers(tables, study, name)
-        cursor = _begin(tables, study, name)
-        rows = fill(folds, tables, study, cursor, progress, beside)
+    with _alone(tables, study, names):
+        for name in names:
+            _clear_leftovers(tables, study, name)
+        cursors = [_begin(tables, study, name) for name in names]
+        found: dict[str, Rebuilt | Halted] = {}
+        for together in grouped(cursors, ()):
+            filled = fill(folds, tables, study, together, progress, beside)
+            for cursor in together:
+                if kind := filled.halted.get(cursor.view):
+                    found[cursor.view] = Halted(cursor, cursor.position, kind)
+            whole = [one for one in together if one.view not in filled.halted]
+            for cursor in _followed(folds, tables, study, whole):
+                rows = filled.rows.get(cursor.view, 0)
+                found[cursor.view] = _finished(folds, tables, study, cursor, rows)
+        for name in names:
+            _clear_leftovers(tables, study, name)
+    return [found[name] for name in names]
+
+
+def _finished(
+    folds: Folds, tables: ViewTables, study: str, cursor: Cursor, rows: int
+) -> Rebuilt | Halted:
+    """One view's generation caught up with and swapped in, by itself."""
+    try:
         lane = Lane.open(folds, tables, study, [cursor])
-        _follow(tables, study, lane, name)
-        rebuilt = _swap(folds, tables, study, lane, rows)
-        _clear_leftovers(tables, study, name)
-        return rebuilt
+        while lane.step(tables.active(study)[cursor.view].position):
+            pass
+        return _swap(folds, tables, study, lane, rows)
+    except Halted as halted:
+        return halted
+
+
+def _followed(
+    folds: Folds, tables: ViewTables, study: str, cursors: Sequence[Cursor]
+) -> list[Cursor]:
+    """Take in together what the generations that are read have all taken in meanwhile."""
+    if not cursors:
+        return []
+    lane = Lane.open(folds, tables, study, cursors)
+    with suppress(Halted):  # the others go on without it, each by itself
+        while lane.step(min(tables.active(study)[one.view].position for one in cursors)):
+            pass
+    return lane.cursors
 
 
 @contextmanager
-def _alone(tables: ViewTables, study: str, name: str) -> Iterator[None]:
-    """Nobody else rebuilds the view meanwhile; the lock ends with the connection."""
+def _alone(tables: ViewTables, study: str, names: Sequence[str]) -> Iterator[None]:
+    """Nobody else rebuilds the views meanwhile; the locks end with the connection."""
     with connect(conninfo_of(tables.pool)) as connection:
-        row = connection.execute(SQL["try_rebuild"], {"study": study, "view": name}).fetchone()
-        if row is None or not row[0]:
-            raise RebuildUnderWay(name)
-        # Of a rebuild that was killed a process may still be ending.
-        row = connection.execute(SQL["helped_rebuild"], {"study": study, "view": name}).fetchone()
-        if row is None or not row[0]:
-            raise RebuildUnderWay(name)
+        for name in names:
+            view = {"study": study, "view": name}
+            # Of a rebuild that was killed a process may still be ending.
+            for lock in ("try_rebuild", "helped_rebuild"):
+                row = connection.execute(SQL[lock], view).fetchone()
+                if row is None or not row[0]:
+                    raise RebuildUnderWay(name)
         yield
 
 
@@ -88,12 +133,6 @@ def _begin(tables: ViewTables, study: str, name: str) -> Cursor:
     return Cursor(name, active.version, int(row[0]), "building", active.position)
 
 
-def _follow(tables: ViewTables, study: str, lane: Lane, name: str) -> None:
-    """Take in what the generation that is read has taken in meanwhile."""
-    while lane.step(tables.active(study)[name].position):
-        pass
-
-
 def _swap(folds: Folds, tables: ViewTables, study: str, lane: Lane, rows: int) -> Rebuilt:
     """Make the new generation the one that is read, in one transaction."""
     with tables.writing(study) as writing:
@@ -111,8 +150,9 @@ def _swap(folds: Folds, tables: ViewTables, study: str, lane: Lane, rows: int) -
             position = min(one[1] for one in held)
             writing.execute("take_offsets", cursor, other=generation)
             writing.execute("end_partitions", old)
-        before = tables.digest_in(writing.connection, study, cursor.view, generation)
-        after = tables.digest_in(writing.connection, study, cursor.view, cursor.generation)
+        before, after = tables.digests_in(
+            writing.connection, study, cursor.view, [generation, cursor.generation]
+        )
         writing.execute("turn", old, status="old")
         writing.execute("turn", cursor, status="active")
     return Rebuilt(cursor.view, cursor.generation, position, rows, after, before)

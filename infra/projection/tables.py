@@ -1,5 +1,6 @@
 """The tables of views: written together with the cursor, read in one snapshot with it."""
 
+import hashlib
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -9,8 +10,10 @@ from datetime import datetime
 from typing import Any, Literal, LiteralString
 
 import orjson
-from psycopg import Connection
+from psycopg import Connection, sql
+from psycopg.pq import Format
 from psycopg.rows import dict_row
+from psycopg.types.json import set_json_loads
 
 from infra.ledger.types import StoreAway
 from infra.postgres.pool import Pool, borrowed
@@ -153,17 +156,56 @@ class ViewTables:
     def digest(self, study: str, name: str, generation: int) -> str:
         """SHA-256 (hex) over the rows of a generation, in order."""
         with borrowed(self.pool) as connection:
-            return self.digest_in(connection, study, name, generation)
+            return self._digest_in(connection, study, name, generation)
 
-    def digest_in(
+    def digests_in(
+        self,
+        connection: Connection[tuple[Any, ...]],
+        study: str,
+        name: str,
+        generations: Sequence[int],
+    ) -> list[str]:
+        """The same of several generations, within a transaction of the caller's.
+
+        Most are alike to the byte, as they are stored: then what one of them says is not read again
+        from the other.
+        """
+        known: dict[bytes, str] = {}
+        found = []
+        for generation in generations:
+            stored = self._stored_in(connection, study, name, generation)
+            if stored not in known:
+                known[stored] = self._digest_in(connection, study, name, generation)
+            found.append(known[stored])
+        return found
+
+    def _digest_in(
         self, connection: Connection[tuple[Any, ...]], study: str, name: str, generation: int
     ) -> str:
-        """The same within a transaction of the caller's."""
         view = self.views[name]
         with connection.cursor(f"digest_{name}", row_factory=dict_row) as cursor:
+            set_json_loads(orjson.loads, cursor)
+            cursor.format = Format.BINARY
             cursor.itersize = DIGEST_FETCH_ROWS
             cursor.execute(statements(view)["all"], {"study": study, "generation": generation})
             return view.digest(_row(view, found) for found in cursor)
+
+    def _stored_in(
+        self, connection: Connection[tuple[Any, ...]], study: str, name: str, generation: int
+    ) -> bytes:
+        """SHA-256 over everything that is stored of a generation but its number."""
+        view, total = self.views[name], hashlib.sha256()
+        columns = sql.SQL(", ").join(
+            map(sql.Identifier, ("participant", "key", *view.columns, "item"))
+        )
+        rows = sql.SQL("COPY (SELECT {} FROM ({}) AS rows) TO STDOUT").format(
+            columns, sql.SQL(statements(view)["all"])
+        )
+        values = {"study": study, "generation": generation}
+        with connection.cursor().copy(rows, values) as copy:
+            for block in copy:
+                total.update(block)
+        return total.digest()
 
     def clear(self, study: str, name: str, generation: int) -> None:
         """Remove the rows of a generation that nobody reads, part by part."""
@@ -241,11 +283,11 @@ class Writing:
         self, cursor: Cursor, put: Iterable[RowShape], gone: Iterable[tuple[str, str | None]]
     ) -> None:
         """Replace rows; `gone` are (participant, key), without a key all rows of one."""
-        sql = statements(self.views[cursor.view])
+        named = statements(self.views[cursor.view])
         left = [{"participant": participant, "key": key} for participant, key in gone]
         if left:
             values = {"study": self.study, "generation": cursor.generation, "gone": _json(left)}
-            self.connection.execute(sql["remove"], values)
+            self.connection.execute(named["remove"], values)
         place = {"study": self.study, "generation": cursor.generation}
         rows = [
             {
@@ -258,7 +300,7 @@ class Writing:
             for row in put
         ]
         if rows:
-            self.connection.execute(sql["put"], {"rows": _json(rows)})
+            self.connection.execute(named["put"], {"rows": _json(rows)})
 
     def copy(self, cursor: Cursor, rows: Iterable[RowShape]) -> int:
         """Add the rows of a generation that is being built; how many they were."""
@@ -319,8 +361,8 @@ class Reading:
 
     def tuples(self, name: str, statement: str, **values: Any) -> list[tuple[Any, ...]]:
         """What one of the view's reads answers, where that is no row."""
-        sql = statements(self.views[name])[statement]
-        return self.connection.execute(sql, self._with(name, values), prepare=False).fetchall()
+        named = statements(self.views[name])[statement]
+        return self.connection.execute(named, self._with(name, values), prepare=False).fetchall()
 
     def stale(self, name: str, participants: Iterable[str]) -> dict[str, int]:
         """Participants whose rows do not reflect the position -> the first event missing."""

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+from collections.abc import Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
 from typing import Annotated, Any
@@ -65,20 +66,25 @@ def rebuild(
         views = _named(view, tuple(cairn.tables.views), "view")
         studies = _named(study, tuple(cairn.ledger.studies()), "study")
         beside = helpers(cairn, min(processes or os.cpu_count() or 1, PROCESSES_MAX))
-        built = [
-            (one, _rebuilt(cairn, one, name, beside, json)) for one in studies for name in views
+        found = [
+            (one, each) for one in studies for each in _rebuilt(cairn, one, views, beside, json)
         ]
+    built = [(one, each) for one, each in found if isinstance(each, Rebuilt)]
     if json:
-        console.say_json(
-            [{"study": one, **asdict(found), "same": found.same} for one, found in built]
-        )
+        console.say_json([{"study": one, **asdict(each), "same": each.same} for one, each in built])
     else:
         rows = [
-            (one, found.view, found.rows, found.position, "yes" if found.same else "NO")
-            for one, found in built
+            (one, each.view, each.rows, each.position, "yes" if each.same else "NO")
+            for one, each in built
         ]
         console.table("Rebuilt", ("study", "view", "rows", "position", "as kept live"), rows)
-    if not all(found.same for _, found in built):
+    for _, halted in found:
+        if isinstance(halted, Halted):
+            raise Trouble(
+                f"{halted.cursor.view} cannot be built: an event up to {halted.position} cannot be"
+                f" taken in ({halted.error})"
+            )
+    if not all(each.same for _, each in built):
         raise typer.Exit(1)
 
 
@@ -90,10 +96,13 @@ def _named(wanted: str | None, known: tuple[str, ...], what: str) -> tuple[str, 
     return (wanted,)
 
 
-def _rebuilt(cairn: Cairn, study: str, view: str, beside: Beside, quiet: bool) -> Rebuilt:
+def _rebuilt(
+    cairn: Cairn, study: str, views: Sequence[str], beside: Beside, quiet: bool
+) -> list[Rebuilt | Halted]:
     # What is kept live is compared with what is built: let it reflect all there is first.
     cairn.projector.catch_up(study)
-    with console.progress(f"{study}: {view}", cairn.ledger.head(study), quiet=quiet) as advance:
+    label = f"{study}: {', '.join(views)}"
+    with console.progress(label, cairn.ledger.head(study), quiet=quiet) as advance:
         told = 0
 
         def progress(done: int, _all: int) -> None:
@@ -102,18 +111,13 @@ def _rebuilt(cairn: Cairn, study: str, view: str, beside: Beside, quiet: bool) -
             told = done
 
         try:
-            return cairn.projector.rebuild(study, view, progress, beside)
+            return cairn.projector.rebuild_all(study, views, progress, beside)
         except BrokenProcessPool:
             raise Trouble(
-                f"a process that built {view} was killed; what is read is as before: start again"
+                "a process that built views was killed; what is read is as before: start again"
             ) from None
-        except RebuildUnderWay:
-            raise Trouble(f"another process is rebuilding {view}") from None
-        except Halted as halted:
-            raise Trouble(
-                f"{view} cannot be built: an event up to {halted.position} cannot be taken in"
-                f" ({halted.error})"
-            ) from None
+        except RebuildUnderWay as under_way:
+            raise Trouble(f"another process is rebuilding {under_way}") from None
 
 
 def _problems(conninfo: str) -> list[str]:

@@ -249,16 +249,17 @@ def test_readers_see_the_old_rows_until_the_new_ones_are_whole(
             return len(reading.rows("schedule", "all"))
 
     whole = count()
-    real = ViewTables.digest_in
+    real = ViewTables.digests_in
 
-    def look(self: ViewTables, *arguments: Any) -> str:
+    def look(self: ViewTables, *arguments: Any) -> list[str]:
+        found = real(self, *arguments)
         seen.append(count())
-        return real(self, *arguments)
+        return found
 
-    monkeypatch.setattr(ViewTables, "digest_in", look)
+    monkeypatch.setattr(ViewTables, "digests_in", look)
     progress: list[tuple[int, int]] = []
     rebuilt = study.projector.rebuild(STUDY, "schedule", lambda *done: progress.append(done))
-    assert (rebuilt.rows, seen, count()) == (whole, [whole, whole], whole)
+    assert (rebuilt.rows, seen, count()) == (whole, [whole], whole)
     assert progress[-1] == (rebuilt.position, rebuilt.position)
 
 
@@ -272,7 +273,7 @@ def test_a_rebuild_that_was_killed_leaves_nothing_behind_after_the_next(
         raise Killed
 
     with monkeypatch.context() as patched:
-        patched.setattr(ViewTables, "digest_in", killed)
+        patched.setattr(ViewTables, "digests_in", killed)
         with pytest.raises(Killed):
             study.projector.rebuild(STUDY, "schedule")
     study.post("01-001", specs.visit("V2", "2026-12-08"))
