@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, assert_never
@@ -13,18 +14,27 @@ from domain.eligibility.facts import Facts
 from domain.eligibility.logic import Result
 from domain.eligibility.measures import Reader, reader_of
 from domain.eligibility.observing import Compiled
-from domain.eligibility.reads import Key, read_by
+from domain.eligibility.reads import Key, Read, read_by
+from domain.eligibility.truths import Combined, Leaf, Leaves
 
 if TYPE_CHECKING:
     from domain.trial.protocol import Criterion, Protocol
 
 
+CRITERION = "criterion"
+"""The first part of the key of what is concluded of a criterion."""
+
+
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """One criterion with its function."""
+    """One criterion with its functions."""
 
     criterion: "Criterion"
     evaluate: Compiled
+    truth: Combined
+    """The truth of it, by those of its leaves."""
+    leaves: range
+    """The places of its leaves among those of the protocol."""
     rule_hash: str
     """SHA-256 (hex) of the rule: which rule it was, beyond the protocol's version."""
     reads: frozenset[Key]
@@ -37,30 +47,66 @@ class Ready:
 
     protocol: "Protocol"
     criteria: tuple[Prepared, ...]
+    keys: Mapping[tuple[str, ...], None]
+    """What is concluded of each criterion, by its key."""
+    leaves: tuple[Leaf, ...]
+    """Of all criteria, those of each side by side."""
+    criteria_of: Mapping[Key, tuple[int, ...]]
+    """Kind of fact -> the places of the criteria that read it."""
+    leaves_of: Mapping[Key, tuple[int, ...]]
+    """Kind of fact -> the places of the leaves that read it."""
     readers: Mapping[str, Reader]
     """How the numbers of each code are read."""
     dosing_visit: str | None
+
+    def facts(self, read: Read, recheck_on: date | None = None) -> Facts:
+        """What was read of a participant, as the criteria ask for it."""
+        return Facts(read, self.readers, self.dosing_visit, recheck_on)
 
 
 def ready(protocol: "Protocol") -> Ready:
     """The protocol's criteria as functions."""
     visit = protocol.dosing_visit
+    leaves = Leaves(protocol, compiled)
+    criteria = tuple(_prepared(one, protocol, leaves) for one in protocol.criteria)
     return Ready(
         protocol=protocol,
-        criteria=tuple(_prepared(one, protocol) for one in protocol.criteria),
+        criteria=criteria,
+        keys=dict.fromkeys((CRITERION, one.criterion.id) for one in criteria),
+        leaves=tuple(leaves.found),
+        criteria_of=_places([one.reads for one in criteria]),
+        leaves_of=_places([one.reads for one in leaves.found]),
         readers={code: reader_of(entry) for code, entry in protocol.dictionary.items()},
         dosing_visit=visit.code if visit is not None else None,
     )
 
 
-def _prepared(criterion: "Criterion", protocol: "Protocol") -> Prepared:
-    rule = criterion.rule
+def _places(reads: Sequence[frozenset[Key]]) -> dict[Key, tuple[int, ...]]:
+    """Kind of fact -> where it is read, ascending."""
+    found: dict[Key, list[int]] = {}
+    for place, kinds in enumerate(reads):
+        for kind in kinds:
+            found.setdefault(kind, []).append(place)
+    return {kind: tuple(places) for kind, places in found.items()}
+
+
+def _prepared(criterion: "Criterion", protocol: "Protocol", leaves: Leaves) -> Prepared:
+    rule, rule_hash = criterion.rule, ""
     if rule is None:
-        judged = _by_judgement(criterion)
-        return Prepared(criterion, compiled(judged, protocol), "", read_by(judged))
-    text = rule.model_dump_json(exclude_defaults=True)
-    rule_hash = sha256(text.encode()).hexdigest()
-    return Prepared(criterion, compiled(rule, protocol), rule_hash, read_by(rule))
+        rule = _by_judgement(criterion)
+    else:
+        text = rule.model_dump_json(exclude_defaults=True)
+        rule_hash = sha256(text.encode()).hexdigest()
+    first = len(leaves.found)
+    truth = leaves.of(rule)
+    return Prepared(
+        criterion=criterion,
+        evaluate=compiled(rule, protocol),
+        truth=truth,
+        leaves=range(first, len(leaves.found)),
+        rule_hash=rule_hash,
+        reads=read_by(rule),
+    )
 
 
 def _by_judgement(criterion: "Criterion") -> language.Attested:

@@ -4,8 +4,8 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from domain.eligibility.evaluate import Blocked, Outcome, outcome_of, ready_for
-from domain.eligibility.facts import Facts
 from domain.eligibility.logic import merged
+from domain.eligibility.reads import read_of
 
 if TYPE_CHECKING:
     from domain.participant import Participant
@@ -17,7 +17,7 @@ def rechecked(trial: "Trial", participant: "Participant", day: date) -> tuple[Ou
     protocol = trial.protocol_of(participant)
     prepared = ready_for(protocol)
     zone = trial.zone(participant.site)
-    facts = Facts(participant, zone, prepared.readers, prepared.dosing_visit, recheck_on=day)
+    facts = prepared.facts(read_of(protocol, zone, participant), recheck_on=day)
     return tuple(
         outcome_of(one, facts, protocol.version)
         for one in prepared.criteria

@@ -6,24 +6,20 @@ that anybody can recompute them: the same facts and the same protocol give the s
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
-from hashlib import sha256
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from domain.canonical import canonical
-from domain.clinical.interval import FALSE, TRUE
-from domain.eligibility.compiling import Prepared, Ready, ready
-from domain.eligibility.facts import Facts
-from domain.eligibility.logic import Applied, Needs, merged
-from domain.eligibility.reads import Key, Read, read_of
+from domain.eligibility.compiling import Ready, ready
+from domain.eligibility.reads import Read, read_of
+from domain.eligibility.verdict import Outcome, Verdict, outcome_of
 from domain.in_force import judging
-from domain.kernel import PROVISIONAL
 
 if TYPE_CHECKING:
     from domain.participant import Participant
     from domain.trial.protocol import Protocol
     from domain.trial.study import Trial
+
+__all__ = ["Blocked", "Outcome", "Verdict", "evaluate", "moved", "outcome_of", "verdict_under"]
 
 READY_MAX = 64
 """Protocols whose compiled criteria are kept."""
@@ -38,78 +34,6 @@ class Blocked:
     evidence: tuple[int, ...] = ()
 
 
-class Outcome(NamedTuple):
-    """What one criterion says."""
-
-    criterion: str
-    kind: Literal["inclusion", "exclusion"]
-    outcome: Literal["passed", "failed", "unknown"]
-    """For an exclusion, failed means that it applies."""
-    evidence: tuple[int, ...]
-    """Positions of the facts that decided it, ascending; for the unknown, of those there are."""
-    missing: Needs
-    """For the unknown: the shortest list of facts that could let it pass."""
-    recheck: bool
-    """Evaluated again on day 0."""
-    near_threshold: bool
-    """Close to a limit, or ambiguous: a human looks again."""
-    applicable: bool
-    notes: tuple[str, ...]
-    windows: tuple[Applied, ...]
-    """Windows and anchor days that were applied."""
-    protocol: str
-    """The protocol's version."""
-    rule_hash: str
-    """SHA-256 (hex) of the rule; empty where a person judges without one."""
-    explanation: str
-    """The comparison made, in words, with any notes."""
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What all criteria say together; never the decision itself, which is an investigator's."""
-
-    protocol: str
-    outcomes: tuple[Outcome, ...]
-
-    @cached_property
-    def verdict(self) -> Literal["pending", "eligible", "ineligible"]:
-        """Ineligible as soon as one criterion fails; eligible when every one passes."""
-        told = {one.outcome for one in self.outcomes}
-        if "failed" in told:
-            return "ineligible"
-        return "pending" if "unknown" in told else "eligible"
-
-    def failing(self) -> tuple[Outcome, ...]:
-        """The criteria that fail."""
-        return tuple(one for one in self.outcomes if one.outcome == "failed")
-
-    def unknown(self) -> tuple[Outcome, ...]:
-        """The criteria that cannot be told yet."""
-        return tuple(one for one in self.outcomes if one.outcome == "unknown")
-
-    def evidence(self) -> tuple[int, ...]:
-        """Positions of the facts that decide the verdict."""
-        if self.verdict == "ineligible":
-            return merged(one.evidence for one in self.failing())
-        return merged(one.evidence for one in self.outcomes)
-
-    def evidence_after(self, position: int) -> tuple[int, ...]:
-        """Positions of what was recorded after a position and bears on any criterion."""
-        told = merged(one.evidence for one in self.outcomes)
-        return tuple(one for one in told if one > position)
-
-    def digest(self) -> str:
-        """SHA-256 (hex) over protocol version and outcomes: what a confirmation binds."""
-        return self._digest
-
-    @cached_property
-    def _digest(self) -> str:
-        outcomes = {one.criterion: one.outcome for one in self.outcomes}
-        content = canonical({"protocol": self.protocol, "outcomes": outcomes})
-        return sha256(content).hexdigest()
-
-
 class Last:
     """The last verdict of a participant, so that the next one decides again only what changed.
 
@@ -122,31 +46,23 @@ class Last:
     def __init__(self) -> None:
         self._kept: tuple[Read, Verdict] | None = None
 
-    def verdict(self, read: Read, participant: "Participant") -> Verdict:
-        """The verdict on what was read of the participant."""
+    def verdict(self, read: Read) -> Verdict:
+        """The verdict on what was read."""
         kept = self._kept
         if kept is None:
-            verdict = verdict_under(read.protocol, participant, read.zone)
+            verdict = _nothing_known(read) if read.blank else _of(read)
         elif read.same(kept[0]):
             return kept[1]
         else:
-            verdict = _updated(kept[1], read.changed_since(kept[0]), read, participant)
+            verdict = kept[1].after(read, read.changed_since(kept[0]))
         self._kept = (read, verdict)
         return verdict
 
     def moved(self, judged: Read, recorded: Read, place: Callable[[int], int]) -> None:
         """What was read stands in the log now: the verdict is the same, at its positions there."""
         kept = self._kept
-        if kept is not None and judged.same(kept[0]):
-            verdict = kept[1]
-            # Evidence ascends: the last of it tells whether any was provisional.
-            outcomes = [
-                one._replace(evidence=tuple(map(place, one.evidence)))
-                if one.evidence and one.evidence[-1] >= PROVISIONAL
-                else one
-                for one in verdict.outcomes
-            ]
-            self._kept = (recorded, Verdict(verdict.protocol, tuple(outcomes)))
+        if kept is not None and judged.same(kept[0]) and not judged.same(recorded):
+            self._kept = (recorded, kept[1].recorded(recorded, place))
 
 
 def moved(
@@ -169,63 +85,21 @@ def evaluate(trial: "Trial", participant: "Participant") -> Verdict:
     """Every criterion of the version that judges; kept while nothing that it reads has changed."""
     protocol, zone = judging(trial, participant), trial.zone(participant.site)
     last = participant.derived("verdict", (protocol, zone), Last)
-    return last.verdict(read_of(protocol, zone, participant), participant)
+    return last.verdict(read_of(protocol, zone, participant))
 
 
 def verdict_under(protocol: "Protocol", participant: "Participant", zone: ZoneInfo) -> Verdict:
     """Every criterion of a protocol, whether or not it is in force; days are the zone's."""
-    prepared = ready_for(protocol)
-    facts = Facts(participant, zone, prepared.readers, prepared.dosing_visit)
-    outcomes = tuple(outcome_of(one, facts, protocol.version) for one in prepared.criteria)
-    return Verdict(protocol.version, outcomes)
+    return _of(read_of(protocol, zone, participant))
 
 
-def _updated(before: Verdict, changed: set[Key], read: Read, participant: "Participant") -> Verdict:
-    """The verdict with the criteria decided again that read what changed."""
-    prepared = ready_for(read.protocol)
-    touched = [bool(one.reads & changed) for one in prepared.criteria]
-    if not any(touched):
-        return before
-    facts = Facts(participant, read.zone, prepared.readers, prepared.dosing_visit)
-    outcomes = tuple(
-        outcome_of(one, facts, before.protocol) if again else outcome
-        for one, outcome, again in zip(prepared.criteria, before.outcomes, touched, strict=True)
-    )
-    return Verdict(before.protocol, outcomes)
-
-
-def outcome_of(prepared: Prepared, facts: Facts, version: str) -> Outcome:
-    """What one criterion says of the facts."""
-    criterion = prepared.criterion
-    result = prepared.evaluate(facts)
-    inclusion = criterion.kind == "inclusion"
-    outcome: Literal["passed", "failed", "unknown"] = "unknown"
-    missing: Needs = ()
-    if result.truth == TRUE:
-        outcome = "passed" if inclusion else "failed"
-    elif result.truth == FALSE:
-        outcome = "failed" if inclusion else "passed"
-    else:
-        missing = result.for_true if inclusion else result.for_false
-    words = result.words()
-    return Outcome(
-        criterion=criterion.id,
-        kind=criterion.kind,
-        outcome=outcome,
-        evidence=result.evidence,
-        missing=missing,
-        recheck=criterion.recheck,
-        near_threshold=result.near,
-        applicable=result.applicable,
-        notes=result.notes,
-        windows=result.windows,
-        protocol=version,
-        rule_hash=prepared.rule_hash,
-        explanation=". ".join((words, *result.notes)) if result.notes else words,
-    )
+def _of(read: Read) -> Verdict:
+    return Verdict(ready_for(read.protocol), read)
 
 
 _READY: dict[int, Ready] = {}
+_BLANK: dict[int, Verdict] = {}
+"""What a protocol says of whom nothing is known that criteria read: of everybody the same."""
 
 
 def ready_for(protocol: "Protocol") -> Ready:
@@ -237,5 +111,15 @@ def ready_for(protocol: "Protocol") -> Ready:
     if len(_READY) >= READY_MAX:
         # Drafts come and go; what is still in use is compiled again in a few milliseconds.
         _READY.clear()
+        _BLANK.clear()
     _READY[id(protocol)] = prepared
     return prepared
+
+
+def _nothing_known(read: Read) -> Verdict:
+    """The verdict on nothing at all; whoever learns something has a verdict of their own."""
+    prepared = ready_for(read.protocol)
+    found = _BLANK.get(id(prepared.protocol))
+    if found is None:
+        found = _BLANK[id(prepared.protocol)] = Verdict(prepared, read).worked_out()
+    return found

@@ -13,18 +13,19 @@ from zoneinfo import ZoneInfo
 from domain.clinical.interval import FALSE, TRUE, UNKNOWN, Interval, Truth
 from domain.eligibility.logic import Needs
 from domain.eligibility.measures import Reader
+from domain.journey.visits import booking_of
 from domain.kernel import Noted, cited
 from domain.time import When
 
 if TYPE_CHECKING:
     from domain.clinical.age import AgeAtScreening
+    from domain.eligibility.reads import Read
     from domain.journey.screening import (
         Attested,
         DemographicsRecorded,
         ObservationRecorded,
         Screening,
     )
-    from domain.participant import Participant
 
 Days = tuple[date, date]
 """The earliest and the latest civil day that something may have been."""
@@ -131,14 +132,15 @@ class Facts:
 
     def __init__(
         self,
-        participant: "Participant",
-        zone: ZoneInfo,
+        read: "Read",
         readers: Mapping[str, Reader],
         dosing_visit: str | None,
         recheck_on: date | None = None,
     ) -> None:
-        self.participant = participant
-        self.zone = zone
+        self.read = read
+        self.record: Screening = read.screening
+        """Everything that screening found out."""
+        self.zone = read.zone
         self.recheck_on = recheck_on
         """The day of a planned dose, when this is the check before it."""
         self.kept: dict[str, object] = {}
@@ -155,11 +157,6 @@ class Facts:
         self._answers: dict[str, Answer] = {}
         self._years: Years | None = None
 
-    @property
-    def record(self) -> "Screening":
-        """Everything that screening found out."""
-        return self.participant.screening
-
     # --- anchors ----------------------------------------------------------------------------------
 
     def anchor(self, name: str) -> Anchored:
@@ -169,7 +166,7 @@ class Facts:
         return self.day_0 if name == "day-0" else self.consent
 
     def _screening(self) -> Anchored:
-        attempt = self.participant.screening.attempt
+        attempt = self.record.attempt
         return (
             self._exact(attempt.when, attempt.cited, "screening-visit")
             if attempt
@@ -177,7 +174,7 @@ class Facts:
         )
 
     def _consent(self) -> Anchored:
-        given = self.participant.consent.given
+        given = self.read.consent.given
         if not given:
             return Anchored(None, (), ("consent",))
         return self._exact(given[0].when, given[0].cited, "consent")
@@ -186,11 +183,11 @@ class Facts:
         """The dose's day; before it the planned one, by the latest booking of the dosing visit."""
         if self.recheck_on is not None:
             return Anchored(self.recheck_on)
-        dosed = self.participant.treatment.dosed
+        dosed = self.read.dosed
         if dosed:
             return self._exact(dosed[0].when, dosed[0].cited, "planned-day-0")
         if dosing_visit is not None:
-            booked = self.participant.visits.booking(dosing_visit)
+            booked = booking_of(dosing_visit, self.read.booked, self.read.cancelled)
             if booked is not None:
                 return self._exact(booked.body.at, booked.cited, "planned-day-0")
         return Anchored(None, (), ("planned-day-0",))
@@ -246,7 +243,7 @@ class Facts:
         reopened = self.record.reopened
         if reopened and surely_before(one.when, reopened[-1].when, self.zone):
             return False
-        if not self.participant.treatment.dosed or self.day_0.on is None:
+        if not self.read.dosed or self.day_0.on is None:
             return True
         return one.when.civil(self.zone)[0] <= self.day_0.on
 

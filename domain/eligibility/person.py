@@ -1,6 +1,6 @@
 """Rules on the person, compiled: age, consent, statements, whom a rule applies to, and the eGFR."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Literal
@@ -76,7 +76,7 @@ def consent(_rule: Consent) -> Compiled:
     needs = ("consent",)
 
     def evaluate(facts: Facts) -> Result:
-        state = facts.participant.consent
+        state = facts.read.consent
         current = state.current(facts.zone)
         if current is not None:
             return Result(
@@ -161,6 +161,12 @@ def applies_to(rule: AppliesTo, inner: Compiled) -> Compiled:
         )
 
     return evaluate
+
+
+def applies(rule: AppliesTo) -> Callable[[Facts], Truth]:
+    """Whether the rule applies to the participant."""
+    sexes = frozenset(rule.sexes)
+    return lambda facts: _applies(facts, sexes, rule)[0]
 
 
 def _both(missing: Needs, result: Result, otherwise: Truth) -> tuple[Needs, Needs]:

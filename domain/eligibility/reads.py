@@ -1,5 +1,6 @@
 """Which facts a rule reads, so that a new fact decides again only the criteria that it touches."""
 
+import operator
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple, TypeVar, assert_never
 from zoneinfo import ZoneInfo
@@ -123,9 +124,28 @@ class Read(NamedTuple):
     cancelled: "tuple[Noted[VisitCancelled], ...]"
     dosed: "tuple[Noted[Dosed], ...]"
 
+    @property
+    def blank(self) -> bool:
+        """Whether nothing is recorded that any criterion reads."""
+        consent, screening = self.consent, self.screening
+        return not (
+            consent.given
+            or consent.withdrawn
+            or self.booked
+            or self.cancelled
+            or self.dosed
+            or screening.started
+            or screening.reopened
+            or screening.demographics
+            or screening.observations
+            or screening.medications
+            or screening.histories
+            or screening.attested
+        )
+
     def same(self, other: "Read") -> bool:
         """Whether nothing was replaced."""
-        return all(one is another for one, another in zip(self, other, strict=True))
+        return all(map(operator.is_, self, other))
 
     def changed_since(self, before: "Read") -> set[Key]:
         """The kinds of facts that were replaced, under the same protocol and zone."""

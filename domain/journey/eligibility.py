@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, assert_never
 
 from pydantic import Field
 
+from domain.eligibility.compiling import CRITERION
 from domain.eligibility.evaluate import Blocked, Outcome, Verdict, evaluate
 from domain.journey.consent import reconsent_due
 from domain.kernel import (
@@ -37,7 +38,7 @@ class _CriterionOutcome(Conclusion):
 
     def key(self) -> Key:
         """One outcome per criterion."""
-        return ("criterion", self.criterion)
+        return (CRITERION, self.criterion)
 
     def substance(self) -> tuple[object, ...]:
         """Recorded anew when the outcome changes; a new wording alone is not news."""
@@ -198,21 +199,30 @@ def evolve(eligibility: Eligibility, recorded: Recorded) -> Eligibility:
 # --- conclude: what follows -----------------------------------------------------------------------
 
 
-def conclude(trial: "Trial", participant: "Participant", _now: datetime) -> Iterator[Conclusion]:
+def conclude(trial: "Trial", participant: "Participant", _now: datetime) -> tuple[Conclusion, ...]:
     """The outcome of each criterion that is or was decided, and the verdict.
 
     What the log says already is given as it stands there: an unchanged outcome is not news.
     """
-    verdict, concluded = verdict_of(trial, participant), participant.concluded
-    for outcome in verdict.outcomes:
-        recorded = concluded.get(("criterion", outcome.criterion))
+    verdict = verdict_of(trial, participant)
+    return participant.derived(
+        "eligibility conclusions",
+        (verdict, participant.concluded),
+        lambda: tuple(_follows(verdict, participant)),
+    )
+
+
+def _follows(verdict: Verdict, participant: "Participant") -> Iterator[Conclusion]:
+    concluded = participant.concluded
+    for place, (told, key) in enumerate(zip(verdict.told, verdict.keys, strict=True)):
+        recorded = concluded.get(key)
         standing = None if recorded is None else recorded.body
-        if standing is not None and isinstance(standing, _CONCLUDED[outcome.outcome]):
+        if isinstance(standing, _CriterionOutcome) and type(standing) is _CONCLUDED[told]:
             yield standing
-        elif outcome.outcome != "unknown" or standing is not None:
-            yield _concluded(outcome)
+        elif told != "unknown" or standing is not None:
+            yield _concluded(verdict.outcome(place))
     yield from _dropped(verdict, participant)
-    if verdict.outcomes:
+    if verdict.keys:
         yield _determined(verdict, participant)
 
 
@@ -248,9 +258,8 @@ def _concluded(outcome: Outcome) -> Conclusion:
 
 
 def _dropped(verdict: Verdict, participant: "Participant") -> Iterator[Conclusion]:
-    asked = {outcome.criterion for outcome in verdict.outcomes}
     for key, recorded in participant.concluded.items():
-        if key[0] != "criterion" or key[1] in asked:
+        if key[0] != CRITERION or key in verdict.keys:
             continue
         body = recorded.body
         assert isinstance(body, _CriterionOutcome)

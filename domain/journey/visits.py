@@ -174,10 +174,7 @@ class Visits:
 
     def booking(self, code: str) -> Noted[VisitBooked] | None:
         """The latest booking of the visit that no later cancellation takes back."""
-        for booked in reversed(self.booked):
-            if booked.body.visit == code and not self._taken_back(booked):
-                return booked
-        return None
+        return booking_of(code, self.booked, self.cancelled)
 
     def bookings(self, code: str) -> tuple["Booking", ...]:
         """Every booking of the visit, in the order in which they were made."""
@@ -194,9 +191,6 @@ class Visits:
         if later and not (back and later[0].after(back[0])):
             return Booking(booked, "moved", later[0])
         return Booking(booked, "cancelled", back[0] if back else None)
-
-    def _taken_back(self, booked: Noted[VisitBooked]) -> bool:
-        return any(_takes_back(cancelled, booked) for cancelled in self.cancelled)
 
     def held(self, code: str) -> tuple[Noted[VisitCompleted], ...]:
         """Every time that the visit was held."""
@@ -223,6 +217,18 @@ class Booking:
     state: Literal["standing", "moved", "cancelled"]
     by: Noted[VisitBooked] | Noted[VisitCancelled] | None = None
     """The later booking or the cancellation that ended it."""
+
+
+def booking_of(
+    code: str,
+    bookings: Sequence[Noted[VisitBooked]],
+    cancelled: Sequence[Noted[VisitCancelled]],
+) -> Noted[VisitBooked] | None:
+    """The latest of the bookings of the visit that no later cancellation takes back."""
+    for booked in reversed(bookings):
+        if booked.body.visit == code and not any(_takes_back(one, booked) for one in cancelled):
+            return booked
+    return None
 
 
 def _takes_back(cancelled: Noted[VisitCancelled], booked: Noted[VisitBooked]) -> bool:

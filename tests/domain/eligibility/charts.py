@@ -22,7 +22,7 @@ from domain.eligibility.evaluate import (
     ready_for,
     verdict_under,
 )
-from domain.eligibility.facts import Facts
+from domain.eligibility.reads import read_of
 from domain.kernel import Actor, Recorded, Sealed
 from domain.participant import Participant, evolve
 from domain.time import When
@@ -261,7 +261,7 @@ def outcome(
 def judged(criterion: str, participant: Participant, protocol: Protocol) -> Outcome:
     """What one criterion of a protocol says of a participant."""
     ready = ready_for(protocol)
-    facts = Facts(participant, NEW_YORK, ready.readers, ready.dosing_visit)
+    facts = ready.facts(read_of(protocol, NEW_YORK, participant))
     prepared = next(one for one in ready.criteria if one.criterion.id == criterion)
     return outcome_of(prepared, facts, protocol.version)
 

@@ -8,8 +8,8 @@ from pydantic import TypeAdapter
 
 from domain.clinical.interval import FALSE, TRUE, UNKNOWN
 from domain.eligibility.compiling import compiled, ready
-from domain.eligibility.facts import Facts
 from domain.eligibility.logic import Result
+from domain.eligibility.reads import read_of
 from domain.eligibility.rules import Rule
 from domain.trial.protocol import Protocol
 from tests.domain.eligibility.charts import NEW_YORK, Fact, chart
@@ -44,7 +44,7 @@ def says(rule: dict[str, Any], *facts: Fact) -> Result:
     """What a rule says of a chart under the small protocol."""
     prepared = ready(SMALL)
     function = compiled(RULES.validate_python(rule), SMALL)
-    return function(Facts(chart(facts), NEW_YORK, prepared.readers, prepared.dosing_visit))
+    return function(prepared.facts(read_of(SMALL, NEW_YORK, chart(facts))))
 
 
 def haemoglobin(**more: Any) -> dict[str, Any]:

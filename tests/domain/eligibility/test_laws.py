@@ -11,10 +11,18 @@ from pydantic import TypeAdapter
 
 from domain.clinical.interval import FALSE, TRUE, UNKNOWN
 from domain.eligibility.compiling import compiled
-from domain.eligibility.evaluate import Outcome, Verdict, evaluate, verdict_under
+from domain.eligibility.evaluate import (
+    Outcome,
+    Verdict,
+    evaluate,
+    ready_for,
+    verdict_under,
+)
 from domain.eligibility.facts import Facts
 from domain.eligibility.logic import Result
+from domain.eligibility.reads import read_of
 from domain.eligibility.rules import Rule
+from domain.eligibility.truths import Leaves
 from domain.participant import Participant
 from tests.domain.eligibility.charts import (
     EMPTY_HANDED,
@@ -239,7 +247,12 @@ def test_deciding_again_only_what_was_touched_says_the_same(facts: list[Fact]) -
         if position % 3:
             continue
         told = evaluate(trial, who)
-        assert told == verdict_under(lk_23_01(), who, trial.zone(who.site))
+        anew = verdict_under(lk_23_01(), who, trial.zone(who.site))
+        # First by the truths of leaves alone, then with all that outcomes rest on.
+        assert told.told == tuple(one.outcome for one in anew.outcomes)
+        assert (told.verdict, told.digest()) == (anew.verdict, anew.digest())
+        if position % 2:
+            assert told == anew
         assert evaluate(trial, who) is told
 
 
@@ -248,10 +261,21 @@ def test_deciding_again_only_what_was_touched_says_the_same(facts: list[Fact]) -
 def test_what_one_fact_touches_is_all_that_is_decided_again(new: Fact, facts: list[Fact]) -> None:
     trial = Study(lk_23_01()).trial
     who = folded(_numbered([referred(), *facts]))
-    before = evaluate(trial, who)
-    after = evaluate(trial, then(who, new, 1_000))
-    same = [one is other for one, other in zip(before.outcomes, after.outcomes, strict=True)]
+    before = evaluate(trial, who).outcomes
+    after = evaluate(trial, then(who, new, 1_000)).outcomes
+    same = [one is other for one, other in zip(before, after, strict=True)]
     assert same.count(False) <= 11
+
+
+@quick
+@given(st.lists(st.one_of(any_fact, _anchors), max_size=40))
+def test_leaves_tell_the_truth_of_the_whole_criterion(facts: list[Fact]) -> None:
+    prepared = ready_for(lk_23_01())
+    asked = prepared.facts(read_of(lk_23_01(), NEW_YORK, chart([referred(), *facts])))
+    truths = [one.truth(asked) for one in prepared.leaves]
+    for one in prepared.criteria:
+        assert one.truth(truths) == one.evaluate(asked).truth, one.criterion.id
+        assert frozenset().union(*(prepared.leaves[at].reads for at in one.leaves)) <= one.reads
 
 
 # --- laws of the logic ----------------------------------------------------------------------------
@@ -287,7 +311,7 @@ _RULES: TypeAdapter[Any] = TypeAdapter(Rule)
 def _says(rule: dict[str, Any], answers: dict[str, bool]) -> Result:
     facts = chart([said(name, answer) for name, answer in sorted(answers.items())])
     function = compiled(_RULES.validate_python(rule), lk_23_01())
-    return function(Facts(facts, NEW_YORK, {}, None))
+    return function(Facts(read_of(lk_23_01(), NEW_YORK, facts), {}, None))
 
 
 def _not(rule: Any) -> dict[str, Any]:
@@ -303,6 +327,23 @@ def test_de_morgan(members: list[Any], answers: dict[str, bool]) -> None:
         assert left.truth == right.truth
         assert left.evidence == right.evidence
         assert (left.for_true, left.for_false) == (right.for_true, right.for_false)
+
+
+@quick
+@given(_rules, st.sampled_from((None, True, False)), _answered)
+def test_leaves_combine_as_results_do(
+    rule: dict[str, Any], otherwise: bool | None, answers: dict[str, bool]
+) -> None:
+    if otherwise is not None:
+        rule = {"rule": "applies-to", "sexes": ["female"], "otherwise": otherwise, "of": rule}
+    for who in ([], [person()], [person(sex="male")]):
+        facts = chart([said(name, answer) for name, answer in sorted(answers.items())], who)
+        asked = Facts(read_of(lk_23_01(), NEW_YORK, facts), {}, None)
+        whole = _RULES.validate_python(rule)
+        leaves = Leaves(lk_23_01(), compiled)
+        truth = leaves.of(whole)
+        told = truth([one.truth(asked) for one in leaves.found])
+        assert told == compiled(whole, lk_23_01())(asked).truth
 
 
 @quick

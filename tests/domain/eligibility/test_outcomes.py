@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from domain.eligibility.evaluate import Outcome, verdict_under
+from domain.trial.protocol import Protocol
 from tests.domain.eligibility.charts import (
     NEW_YORK,
     Fact,
@@ -182,7 +183,9 @@ def test_the_digest_binds_outcomes_and_version_and_nothing_else() -> None:
     again = verdict(eligible, lab("weight", "65", "kg", on="2026-11-30"))
     assert again.outcomes != told.outcomes
     assert again.digest() == told.digest()
-    assert replace(told, protocol="3.0").digest() != told.digest()
+    fields = {name: getattr(lk_23_01(), name) for name in Protocol.model_fields}
+    later = Protocol.model_validate({**fields, "version": "3.0"})
+    assert verdict(eligible, protocol=later).digest() != told.digest()
     assert verdict(eligible, said("unfit-comorbidity", at="2026-11-30")).digest() != told.digest()
 
 
