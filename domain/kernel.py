@@ -5,11 +5,12 @@ An event's body says what happened; the envelope says who recorded it, when, and
 
 from abc import abstractmethod
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
+from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import (
@@ -194,9 +195,12 @@ class Noted(Generic[BodyT_co]):
             mine, others = when.earliest(), other_when.earliest()
             if mine != others:
                 return mine > others
-        said, other_said = (when.text, self.body.type), (other_when.text, other.body.type)
-        if said != other_said:
-            return said > other_said
+            if when.text != other_when.text:
+                return when.text > other_when.text
+        kind: str = self.body.type
+        other_kind: str = other.body.type
+        if kind != other_kind:
+            return kind > other_kind
         content, other_content = _first_difference(self.body, other.body)
         if content != other_content:
             return content > other_content
@@ -249,6 +253,13 @@ def joined(
         return (*facts, one)
     place = bisect_right(facts, one.rank(), key=Noted.rank)
     return (*facts[:place], one, *facts[place:])
+
+
+def in_order(facts: Sequence[Noted[BodyT]]) -> tuple[Noted[BodyT], ...]:
+    """The facts of a whole history as `joined` has them when the last one has come."""
+    if any(one.after(following) for one, following in pairwise(facts)):
+        facts = sorted(facts, key=Noted.rank)
+    return tuple(facts)
 
 
 def cited(*facts: Noted[Any] | None) -> tuple[int, ...]:

@@ -4,7 +4,7 @@ import operator
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_type_hints
 from zoneinfo import ZoneInfo
 
 from domain import catalogue
@@ -28,7 +28,7 @@ from domain.journey.safety import Safety
 from domain.journey.screening import Screening
 from domain.journey.treatment import Treatment
 from domain.journey.visits import Visits
-from domain.kernel import STORED, Conclusion, Event, Key, Noted, Recorded
+from domain.kernel import STORED, Conclusion, Event, Key, Kind, Noted, Recorded, in_order
 from domain.upcasting import CORRECTED_IN, brought
 
 T = TypeVar("T")
@@ -158,6 +158,16 @@ class Participant:
         self._derived[key] = (inputs, value)
         return value
 
+    def steady(self, key: str, value: T) -> T:
+        """The value, or the one that was given under the key before where both are equal: what is
+        derived from it is then kept."""
+        known = self._derived.get(key)
+        if known is not None and known[1] == value:
+            found: T = known[1]
+            return found
+        self._derived[key] = ((), value)
+        return value
+
 
 _CHAPTERS: tuple[tuple[str, Any, Any], ...] = (
     ("referral", referral, referral.ReferralEvent),
@@ -222,14 +232,33 @@ def _replaced(participant: Participant, changes: Mapping[str, Any]) -> Participa
     return Participant(*values)
 
 
+_STATES = {name: type(getattr(Participant(""), name)) for name, _, _ in _CHAPTERS}
+_PARTS: dict[type[Event], tuple[str, str]] = {
+    event: (name, part)
+    for name, state in _STATES.items()
+    for part, hint in get_type_hints(state).items()
+    for noted in get_args(hint)[:1]
+    for event in get_args(noted)
+}
+"""Where a type of event is remembered: the chapter, and the part of its state whose annotation says
+`tuple[Noted[<that type>], ...]`."""
+
+
 def _remembered(effective: Iterable[Recorded]) -> dict[str, Any]:
-    """Every chapter's state after a history in which corrections are applied."""
-    blank = Participant("")
-    chapters: dict[str, Any] = {name: getattr(blank, name) for name, _, _ in _CHAPTERS}
+    """Every chapter's state after a history in which corrections are applied.
+
+    It is what the chapters' `evolve` gives after each of the events, made in one pass: facts of a
+    type are gathered first, and put in order of effective time once.
+    """
+    facts: dict[type[Event], list[Noted[Any]]] = {}
     for recorded in effective:
-        name, module = CHAPTER_OF[type(recorded.body)]
-        chapters[name] = module.evolve(chapters[name], recorded)
-    return chapters
+        facts.setdefault(type(recorded.body), []).append(Noted(recorded.body, recorded))
+    chapters: dict[str, dict[str, Any]] = {name: {} for name in _STATES}
+    for event, alike in facts.items():
+        if event is not Corrected and event is not Retracted:
+            chapter, part = _PARTS[event]
+            chapters[chapter][part] = in_order(alike)
+    return {name: _STATES[name](**parts) for name, parts in chapters.items()}
 
 
 def effective_history(history: Iterable[Recorded]) -> list[Recorded]:
@@ -292,27 +321,27 @@ def replay(participant: str, history: Iterable[Recorded]) -> Participant:
     events = list(history)
     if not events:
         return Participant(participant)
-    said = tuple(one for one in events if not isinstance(one.body, Conclusion))
-    amended = any(isinstance(one.body, Corrected | Retracted) for one in said)
+    said: list[Recorded] = []
+    concluded: dict[Key, Recorded] = {}
+    amended = False
+    for one in events:
+        body: Any = one.body
+        if body.kind is Kind.CONCLUSION:
+            # The one that is recorded last stands at the end.
+            concluded.pop(key := body.key(), None)
+            if not body.cleared:
+                concluded[key] = one
+        else:
+            said.append(one)
+            amended = amended or type(body) is Corrected or type(body) is Retracted
     last = events[-1]
     return Participant(
         id=participant,
         version=last.version,
         position=last.position,
         head=last.hash or None,
-        history=said,
-        chain=tuple(one.hash for one in events),
-        concluded=_standing(events),
+        history=tuple(said),
+        chain=tuple([one.hash for one in events]),
+        concluded=concluded,
         **_remembered(effective_history(said) if amended else said),
     )
-
-
-def _standing(events: Iterable[Recorded]) -> dict[Key, Recorded]:
-    """The conclusions that stand after the events, the one recorded last at the end."""
-    concluded: dict[Key, Recorded] = {}
-    for one in events:
-        if isinstance(one.body, Conclusion):
-            concluded.pop(one.body.key(), None)
-            if not one.body.cleared:
-                concluded[one.body.key()] = one
-    return concluded
