@@ -19,8 +19,9 @@ class Ended(Exception):
     """A signal asks for the end while something is being prepared."""
 
 
-def taken(host: str, port: int) -> socket.socket:
-    """The address, taken from now on: whoever connects waits until it is served. CannotListen."""
+def taken(host: str, port: int, option: str = "--port") -> socket.socket:
+    """The address, taken from now on: whoever connects waits until it is served. CannotListen,
+    which names the option to choose another with."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     found = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -31,7 +32,7 @@ def taken(host: str, port: int) -> socket.socket:
         found.close()
         raise CannotListen(
             f"port {port} of {host} cannot be taken: another program uses it, or it is not ours;"
-            " choose another with --port"
+            f" choose another with {option}"
         ) from None
     return found
 

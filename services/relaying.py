@@ -5,13 +5,14 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 
+from infra.kafka.activity import Activity
 from services.bootstrap import Cairn, relay_ports
 from services.pulse import beat
 
 
 @contextlib.contextmanager
-def relaying(cairn: Cairn, only: str | None = None) -> Iterator[None]:
-    """Relay every study, or one, while the block lasts. NotConfigured."""
+def relaying(cairn: Cairn, only: str | None = None) -> Iterator[Activity]:
+    """Relay every study, or one, while the block lasts; how it goes. NotConfigured."""
     ports = replace(relay_ports(cairn), beat=beat)
     from infra.kafka.relay import Relay
 
@@ -19,7 +20,7 @@ def relaying(cairn: Cairn, only: str | None = None) -> Iterator[None]:
     thread = threading.Thread(target=relay.run, args=(over,), name="relay")
     thread.start()
     try:
-        yield
+        yield ports.activity
     finally:
         relay.stop(over)
         thread.join()

@@ -12,6 +12,7 @@ from typing import Self
 
 import psycopg
 
+from infra.kafka.activity import Activity
 from infra.ledger.types import StoreAway
 from services import logs
 from services.bootstrap import Cairn, worker_ports
@@ -75,6 +76,8 @@ class Workers:
     def __init__(self, cairn: Cairn, *, by_kafka: bool = False) -> None:
         self._cairn = cairn
         self._over = threading.Event()
+        self.activity: Activity | None = None
+        """How the work by Kafka goes."""
         concluding = cairn.concluding
         self._loops = [
             Loop("projector", self._project),
@@ -85,6 +88,7 @@ class Workers:
             from infra.kafka.workers import Worker
 
             self._worker = Worker(ports)
+            self.activity = ports.activity
             self._loops.append(Loop("kafka-worker", self._take_in))
 
     def __enter__(self) -> Self:

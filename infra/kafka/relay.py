@@ -11,11 +11,12 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import psycopg
 from kafka.errors import KafkaError, UnknownTopicOrPartitionError
 
+from infra.kafka.activity import Activity
 from infra.kafka.agreement import Halted, Reason, resumed
 from infra.kafka.brokers import Brokers
 from infra.kafka.cursors import Overtaken, RelayCursor, RelayCursors
@@ -61,6 +62,7 @@ class Ports:
     lease_seconds: float = LEASE_SECONDS
     beat: Callable[[], None] = lambda: None
     """Called again and again while every study's thread lives."""
+    activity: Activity = field(default_factory=Activity)
 
 
 class CannotStartOver(Exception):
@@ -94,9 +96,11 @@ class StudyRelay:
             except TROUBLES as trouble:
                 pause = RETRY_SECONDS[min(self._failures, len(RETRY_SECONDS) - 1)]
                 self._failures += 1
+                self._ports.activity.interrupted(type(trouble).__name__, self._study)
                 self._tell("relay-interrupted", kind=type(trouble).__name__)
             except Exception as error:  # noqa: BLE001  one study must not hold up the others
                 pause = HALTED_SECONDS
+                self._ports.activity.interrupted(type(error).__name__, self._study)
                 self._tell("relay-failed", kind=type(error).__name__)
             self._stop.wait(pause)
 
@@ -106,13 +110,19 @@ class StudyRelay:
             raise Halted(Reason.TOPIC_NAME)
         name, seconds = _lease_name(self._study), self._ports.lease_seconds
         lease = Lease.taken(self._ports.conninfo, name, seconds)
+        activity = self._ports.activity
         if lease is None:
+            activity.goes_on(self._study)
             return
         with lease:
             cursor = self._ports.cursors.begin(self._study, self._ports.brokers.partitions)
             after = self._agreed(cursor, lease)
             self._resume(cursor, after)
-            Tenure(self._ports, cursor, after, lease, self._woken).relay(self._stop)
+            activity.held[self._study] = 1
+            try:
+                Tenure(self._ports, cursor, after, lease, self._woken).relay(self._stop)
+            finally:
+                activity.held.pop(self._study, None)
 
     def _agreed(self, cursor: RelayCursor, lease: Lease) -> int:
         """Where to go on, when topic and ledger tell the same story. Halted, and TROUBLES."""
@@ -139,12 +149,14 @@ class StudyRelay:
         if cursor.halted is not None:
             self._ports.cursors.halt(self._study, None)
         self._halted, self._failures = None, 0
+        self._ports.activity.goes_on(self._study)
         if after < cursor.position:
             self._tell("topic-behind", position=after, cursor=cursor.position)
         self._tell("relay-resumed", position=after)
 
     def _halt(self, halted: Halted) -> None:
         """Keep the reason where every process shows it; say it once."""
+        self._ports.activity.goes_on(self._study)
         if self._halted == halted.reason:
             return
         try:

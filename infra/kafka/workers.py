@@ -9,8 +9,9 @@ Kafka.
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from kafka import KafkaConsumer, TopicPartition
@@ -18,6 +19,7 @@ from kafka.consumer.subscription_state import ConsumerRebalanceListener
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.errors import IllegalStateError, KafkaError
 
+from infra.kafka.activity import Activity
 from infra.kafka.brokers import ANSWER_MILLISECONDS, Brokers
 from infra.kafka.cursors import RelayCursor, RelayCursors
 from infra.kafka.share import Restore, Share
@@ -66,6 +68,7 @@ class Ports:
     session_seconds: float = SESSION_SECONDS
     beat: Callable[[], None] = lambda: None
     """Called each time the work has gone round, brokers away or not."""
+    activity: Activity = field(default_factory=Activity)
 
 
 class Worker:
@@ -84,9 +87,11 @@ class Worker:
                     while not stop.is_set():
                         member.turn()
                         failures = 0
+                        self._ports.activity.goes_on()
                         self._ports.beat()
             except (KafkaError, IllegalStateError, StoreAway) as trouble:
                 kind = type(trouble).__name__
+                self._ports.activity.interrupted(kind)
                 self._ports.notice("worker-interrupted", kind=kind)
                 self._ports.beat()
                 stop.wait(RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)])
@@ -162,6 +167,7 @@ class _Member:
     def __exit__(self, *_: object) -> None:
         """Leave the group, so that the others need not wait for the time-out."""
         self._deaf()
+        self._ports.activity.held = {}
         self._consumer.close(autocommit=False, timeout_ms=ANSWER_MILLISECONDS)
 
     def turn(self) -> None:
@@ -234,6 +240,9 @@ class _Member:
                 ports = self._ports
                 following = Following(ports.folds, ports.tables, study, ports.notice, partition)
                 self._shares[place] = Share(study, place.partition, following)
+        if lost or gained:
+            held = Counter(share.study for share in self._shares.values())
+            self._ports.activity.changed(dict(held))
 
     def _close(self, shares: Iterable[Share]) -> None:
         """Read no more of them before it is known from the database where they stand."""

@@ -1,22 +1,20 @@
 """Around every request: its figures, one log line, and a plain problem when a defect shows."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from infra.ledger.types import Stored
 from services import logs
 from services.api.replies import problem_reply
+from services.health import Lags
 from services.problems import Answered, answered
 
 BUCKETS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
 BUCKETS_EVENTS = (1, 2, 3, 5, 10, 20, 50, 100, 1_000)
-
-Seconds = Callable[[str, int], float]
-"""How old, in seconds, the oldest of a study's newest so many events is."""
 
 SECURITY_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
@@ -59,43 +57,11 @@ class Measures:
             buckets=BUCKETS_EVENTS,
             registry=self.registry,
         )
-        self._seconds_behind = Gauge(
-            "cairn_lag_seconds",
-            "How long ago the first event was recorded that a reader does not reflect yet.",
-            ("reader", "study"),
-            registry=self.registry,
-        )
-        self._lag = Gauge(
-            "cairn_lag_events",
-            "How many events a reader of the ledger is behind, by study.",
-            ("reader", "study"),
-            registry=self.registry,
-        )
-        self._relay_halted = Gauge(
-            "cairn_relay_halted",
-            "1 for a study that is not relayed before an operator has looked, with the reason.",
-            ("study", "reason"),
-            registry=self.registry,
-        )
+        self.lags = Lags(self.registry)
 
     def appended(self, stored: Sequence[Stored]) -> None:
         """Count an append."""
         self._appends.observe(len(stored))
-
-    def lags(self, lag: Mapping[str, Mapping[str, int]], seconds: Seconds) -> None:
-        """Set how far the readers are behind: reader -> study -> events."""
-        self._lag.clear()
-        self._seconds_behind.clear()
-        for reader, studies in lag.items():
-            for study, events in studies.items():
-                self._lag.labels(reader, study).set(events)
-                self._seconds_behind.labels(reader, study).set(seconds(study, events))
-
-    def halted(self, reasons: Mapping[str, str]) -> None:
-        """Set which studies the relay does not go on with: study -> reason."""
-        self._relay_halted.clear()
-        for study, reason in reasons.items():
-            self._relay_halted.labels(study, reason).set(1)
 
     def answered(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count a request."""

@@ -10,9 +10,11 @@ from services import logs
 from services.auth import Caller, Claims
 from services.bootstrap import Cairn, inbound_ports
 from services.commands import console
+from services.commands.admission import admitted
 from services.commands.options import DataOption, settings_of
 from services.commands.store import opened
 from services.commands.troubles import Trouble
+from services.commands.watching import MetricsPortOption, watched_on
 from services.roles import Role
 
 ROLES = get_args(Role)
@@ -33,6 +35,7 @@ def inbound(
         str | None,
         typer.Option("--topic", help="Read this topic of the study instead of its own."),
     ] = None,
+    metrics_port: MetricsPortOption = None,
     data: DataOption = None,
 ) -> None:
     """Record what other systems post on the inbound topics, and answer every message.
@@ -45,15 +48,18 @@ def inbound(
     if topic is not None and study is None:
         raise Trouble("--topic needs --study: a topic is of one study")
     settings = settings_of(data)
+    admitted(settings)
     logs.configure()
     caller = Caller(Claims(role=cast("Role", role), id=identity, study=study))
     with opened(settings) as cairn:
         if study is not None:
             cairn.hot.trial(study)
-        asyncio.run(_until_ended(cairn, caller, study, topic))
+        asyncio.run(_until_ended(cairn, caller, study, topic, metrics_port))
 
 
-async def _until_ended(cairn: Cairn, caller: Caller, study: str | None, topic: str | None) -> None:
+async def _until_ended(
+    cairn: Cairn, caller: Caller, study: str | None, topic: str | None, metrics_port: int | None
+) -> None:
     ports = inbound_ports(cairn)
     from infra.kafka.topics import inbound_topic, is_topic
     from services.inbound.process import Inbound
@@ -66,5 +72,7 @@ async def _until_ended(cairn: Cairn, caller: Caller, study: str | None, topic: s
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, process.end)
-    console.say("Inbound messages are recorded. Ctrl-C ends it.")
-    await process.run()
+    figures = process.figures
+    with watched_on(metrics_port, cairn, figures.activity, figures.families):
+        console.say("Inbound messages are recorded. Ctrl-C ends it.")
+        await process.run()

@@ -7,11 +7,13 @@ from typing import Annotated
 import typer
 
 from services import logs
-from services.bootstrap import Cairn, brokers_of, relay_ports
+from services.bootstrap import Cairn, relay_ports
 from services.commands import console
+from services.commands.admission import admitted
 from services.commands.options import DataOption, settings_of
 from services.commands.store import opened
 from services.commands.troubles import Trouble
+from services.commands.watching import MetricsPortOption, watched_on
 from services.listening import Ended, ending_in_order
 from services.relaying import relaying
 
@@ -29,6 +31,7 @@ def relay(
             " as well; after a restored database, or to change the number of partitions.",
         ),
     ] = False,
+    metrics_port: MetricsPortOption = None,
     data: DataOption = None,
 ) -> None:
     """Hand every study's events to Apache Kafka (CAIRN_KAFKA_BOOTSTRAP), until it is told to end.
@@ -36,13 +39,16 @@ def relay(
     Any number may run: one at a time works for a study, and another takes over within seconds.
     """
     settings = settings_of(data)
-    brokers_of(settings)  # before a store is opened in vain
+    admitted(settings)  # before a store is opened in vain
     logs.configure()
     with contextlib.suppress(Ended), ending_in_order(), opened(settings) as cairn:
         if start_over:
             _start_over(cairn, study)
             return
-        with relaying(cairn, _known(cairn, study)):
+        with (
+            relaying(cairn, _known(cairn, study)) as activity,
+            watched_on(metrics_port, cairn, activity),
+        ):
             console.say("The relay runs. Ctrl-C ends it.")
             threading.Event().wait()
 

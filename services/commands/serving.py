@@ -16,8 +16,10 @@ import typer
 from services import logs
 from services.bootstrap import Cairn, NotConfigured, Settings, open_cairn
 from services.commands import console
+from services.commands.admission import admitted
 from services.commands.options import DataOption, JsonOption, settings_of
 from services.commands.store import opened, reached
+from services.commands.watching import MetricsPortOption, watched_on
 from services.demo.cohort import STUDY, acts_of, add_cohort, demo_of, register
 from services.imports.sdtm.run import ACTOR
 from services.listening import LOOPBACK, Ended, ending_in_order, taken
@@ -96,16 +98,20 @@ def worker(
             " among all workers that say so.",
         ),
     ] = Origin.LEDGER,
+    metrics_port: MetricsPortOption = None,
     data: DataOption = None,
 ) -> None:
     """Keep the views up to date and conclude what only time brings, until it is told to end."""
     settings = settings_of(data)
     logs.configure()
     by_kafka = origin is Origin.KAFKA
+    if by_kafka:
+        admitted(settings)
     with (
         _ended_in_order(),
         opened(settings) as cairn,
         Workers(cairn, by_kafka=by_kafka) as workers,
+        watched_on(metrics_port, cairn, workers.activity),
     ):
         console.say("The worker runs. Ctrl-C ends it.")
         workers.wait()

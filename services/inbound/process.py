@@ -14,6 +14,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TypeVar
 
+from infra.kafka.activity import Activity
 from infra.kafka.inbound import BrokersAway, Inbox, Message, Partition
 from infra.kafka.results import ResultProducer
 from infra.kafka.topics import inbound_topic, is_topic, results_topic
@@ -22,6 +23,7 @@ from infra.parked import Parked, ParkedMessages
 from services import logs
 from services.auth import Caller
 from services.bootstrap import Cairn
+from services.inbound.figures import Figures
 from services.inbound.message import received
 from services.inbound.progress import Progress
 from services.inbound.sequence import Sequence
@@ -35,7 +37,6 @@ QUIET_SECONDS = 0.1
 """When nothing came for so long, nothing more is waited for, whatever the topic promised."""
 TOPICS_SECONDS = 5.0
 """How often it is looked whether there is another study."""
-FIGURES_SECONDS = 60.0
 BACKOFF_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
 
 T = TypeVar("T")
@@ -57,6 +58,7 @@ class Ports:
     """Makes the topics that are not there."""
     reread: Callable[[Partition, Collection[int]], Mapping[int, Message | None]]
     """Messages that were passed before."""
+    activity: Activity = field(default_factory=Activity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +99,8 @@ class Inbound:
         self._failures = 0
         self._more = False
         """More was at hand than one step takes."""
-        self._looked = self._told = float("-inf")
-        self._figures: Counter[str] = Counter()
+        self._looked = float("-inf")
+        self.figures = Figures(ports.activity)
 
     def end(self) -> None:
         """Ask it to end after what is at hand."""
@@ -112,10 +114,11 @@ class Inbound:
                 try:
                     await self._step()
                     self._failures = 0
+                    self._ports.activity.goes_on()
                 except Ended:
                     break
                 except (BrokersAway, StoreAway, StoreFull) as error:
-                    logs.warned("inbound-waits", kind=type(error).__name__, cause=str(error))
+                    self._waits(error)
                     await self._back_off()
                     if isinstance(error, BrokersAway):
                         await self._leave()
@@ -138,7 +141,12 @@ class Inbound:
             if ready or one.settling.room.due(self._cairn.clock()):
                 settled = await one.settling.settle(ready, self._cairn.clock(), self._meanwhile)
                 await self._answer(settled)
-        self._tell(behind)
+        self.figures.stand(
+            behind,
+            {topic: len(one.sequence) for topic, one in self._followed.items()},
+            {topic: len(one.settling.room) for topic, one in self._followed.items()},
+        )
+        self.figures.tell(asyncio.get_running_loop().time())
 
     def _wait_seconds(self) -> float:
         """How long messages may be waited for."""
@@ -188,6 +196,8 @@ class Inbound:
         full = {part for one in self._followed.values() for part in one.sequence.full()}
         found = await self._in_turn(partial(self._inbox.read, seconds, full))
         self._let_go(found.lost)
+        if found.lost or found.gained:
+            self._changed({*self._progress.partitions(), *found.gained})
         for partition, offset in found.gained.items():
             self._progress.begin(partition, offset)
             self._unloaded.add(partition)
@@ -208,6 +218,10 @@ class Inbound:
         for one in self._followed.values():
             one.sequence.drop(lost)
             one.settling.room.drop(lost)
+
+    def _changed(self, ours: Iterable[Partition]) -> None:
+        held = Counter(self._followed[topic].study for topic, _ in ours)
+        self._ports.activity.changed(dict(held))
 
     async def _load(self) -> None:
         """Bring to mind what waits of partitions that were gained: the store knows the places, the
@@ -249,8 +263,7 @@ class Inbound:
             await self._until_done(partial(self._ports.parked.release, settled.released))
         for message in settled.messages:
             self._progress.done((message.topic, message.partition), message.offset)
-        for status in settled.statuses:
-            self._figures[str(status)] += 1
+        self.figures.answered(settled.statuses)
         offsets = self._progress.to_commit()
         inbox = self._inbox
         if offsets and inbox is not None and await self._in_turn(partial(inbox.commit, offsets)):
@@ -262,7 +275,7 @@ class Inbound:
             try:
                 await asyncio.to_thread(act)
             except (BrokersAway, StoreAway, StoreFull) as error:
-                logs.warned("inbound-waits", kind=type(error).__name__, cause=str(error))
+                self._waits(error)
                 await self._meanwhile()
             else:
                 return
@@ -276,6 +289,10 @@ class Inbound:
         if self._inbox is not None:
             # What comes is kept at hand; what is taken away is another's to answer.
             await self._read(0.0)
+
+    def _waits(self, error: Exception) -> None:
+        self._ports.activity.interrupted(type(error).__name__)
+        logs.warned("inbound-waits", kind=type(error).__name__, cause=str(error))
 
     async def _back_off(self) -> None:
         pause = BACKOFF_SECONDS[min(self._failures, len(BACKOFF_SECONDS) - 1)]
@@ -298,19 +315,6 @@ class Inbound:
         if self._inbox is None:
             return
         inbox, self._inbox = self._inbox, None
+        self._ports.activity.held = {}
         self._let_go(self._progress.partitions())
         await self._in_turn(inbox.close)
-
-    def _tell(self, behind: Mapping[Partition, int]) -> None:
-        """Log the figures now and then."""
-        now = asyncio.get_running_loop().time()
-        if now < self._told + FIGURES_SECONDS:
-            return
-        self._told = now
-        logs.happened(
-            "inbound",
-            answered=dict(self._figures),
-            behind=sum(behind.values()),
-            held=sum(len(one.sequence) for one in self._followed.values()),
-            waiting=sum(len(one.settling.room) for one in self._followed.values()),
-        )

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,6 +29,7 @@ class Node:
     number: int
     port: int
     controller_port: int
+    inside_port: int
     folder: Path
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
@@ -38,14 +40,24 @@ class Node:
 
 class Cluster:
     """Some nodes that know each other. `folder` keeps their data, so that a killed node comes back
-    with what it had."""
+    with what it had. With `secured`, the properties of a listener of that name, clients come by
+    SASL and TLS only, as one of the `users`."""
 
-    def __init__(self, folder: Path, nodes: int = 1) -> None:
-        ports = free_ports(2 * nodes)
+    def __init__(
+        self,
+        folder: Path,
+        nodes: int = 1,
+        *,
+        secured: Mapping[str, object] | None = None,
+        users: Sequence[str] = (),
+    ) -> None:
+        self._secured = secured
+        self._users = [word for user in users for word in ("--add-scram", user)]
+        ports = free_ports(3 * nodes)
         self._class_path = f"{jars()}/*"
         self._java = java()
         self.nodes = [
-            Node(number, ports.pop(), ports.pop(), folder / f"node-{number}")
+            Node(number, ports.pop(), ports.pop(), ports.pop(), folder / f"node-{number}")
             for number in range(1, nodes + 1)
         ]
         for node in self.nodes:
@@ -71,8 +83,9 @@ class Cluster:
         config = str(node.folder / "server.properties")
         command = [self._java, *JAVA_OPTIONS, "-cp", self._class_path]
         if not (node.folder / "data" / "meta.properties").exists():
+            tool = [*command, "kafka.tools.StorageTool", "format"]
             subprocess.run(
-                [*command, "kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", config],
+                [*tool, "-t", CLUSTER_ID, "-c", config, *self._users],
                 capture_output=True,
                 check=True,
                 timeout=START_SECONDS_MAX,
@@ -114,15 +127,19 @@ class Cluster:
         voters = ",".join(f"{one.number}@127.0.0.1:{one.controller_port}" for one in self.nodes)
         copies = len(self.nodes)
         in_sync = max(1, copies - 1)
+        clients = "SECURED" if self._secured else "PLAINTEXT"
         properties = {
             "process.roles": "broker,controller",
             "node.id": node.number,
             "controller.quorum.voters": voters,
             "controller.listener.names": "CONTROLLER",
-            "listeners": f"PLAINTEXT://127.0.0.1:{node.port},"
-            f"CONTROLLER://127.0.0.1:{node.controller_port}",
-            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{node.port}",
-            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "listeners": f"{clients}://127.0.0.1:{node.port},"
+            f"CONTROLLER://127.0.0.1:{node.controller_port},INSIDE://127.0.0.1:{node.inside_port}",
+            "advertised.listeners": f"{clients}://127.0.0.1:{node.port},"
+            f"INSIDE://127.0.0.1:{node.inside_port}",
+            "inter.broker.listener.name": "INSIDE",
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,"
+            "INSIDE:PLAINTEXT,SECURED:SASL_SSL",
             "log.dirs": node.folder / "data",
             "auto.create.topics.enable": "false",
             "default.replication.factor": copies,
@@ -136,6 +153,7 @@ class Cluster:
             "share.coordinator.state.topic.min.isr": in_sync,
             "group.initial.rebalance.delay.ms": 0,
             "group.min.session.timeout.ms": 1_000,
+            **(self._secured or {}),
         }
         return "".join(f"{name}={value}\n" for name, value in properties.items())
 
