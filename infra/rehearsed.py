@@ -1,7 +1,7 @@
 """Documents and keys for dry runs: what is kept elsewhere can be read, what is new stays here."""
 
 from infra.documents import Documents, MemoryDocuments
-from infra.vault.keyring import KeyStore, MemoryKeyStore
+from infra.vault.keyring import KeyStore, MemoryKeyStore, Wrapped
 
 
 class RehearsedDocuments:
@@ -31,9 +31,11 @@ class RehearsedKeys:
         """The participant's key id and wrapped key, or None."""
         return self._base.get(study, participant) or self._new.get(study, participant)
 
-    def put(self, study: str, participant: str, key: str, wrapped: bytes) -> tuple[str, bytes]:
-        """Keep a wrapped key in memory unless there is one."""
-        return self._base.get(study, participant) or self._new.put(study, participant, key, wrapped)
+    def put(self, study: str, made: Wrapped) -> Wrapped:
+        """Keep wrapped keys in memory, of each participant unless there is one."""
+        known = {name: self._base.get(study, name) for name in made}
+        new = {name: key for name, key in made.items() if known[name] is None}
+        return {name: key for name, key in known.items() if key} | {**self._new.put(study, new)}
 
     def destroy(self, study: str, participant: str) -> None:
         """Forget a key of the rehearsal."""

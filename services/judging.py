@@ -57,16 +57,20 @@ class Judging:
             judged.append((before, admitted))
         return judged
 
-    def needs_no_read(
-        self, study: str, groups: Sequence[Group], states: Mapping[str, Participant]
-    ) -> bool:
-        """Whether judging touches memory only: no participant's key must be read or made."""
-        return all(
-            self._keys.holds(study, group.participant)
-            or not (
-                states[group.participant].screening.demographics
-                or any(_touches_protected(posted.body) for posted in group.posted)
-            )
+    def keyless(self, study: str, groups: Sequence[Group]) -> list[str]:
+        """The participants who have protected values among their events, and no key in memory."""
+        return [
+            group.participant
+            for group in groups
+            if not self._keys.holds(study, group.participant)
+            and any(_touches_protected(posted.body) for posted in group.posted)
+        ]
+
+    def reads(self, study: str, groups: Sequence[Group], states: Mapping[str, Participant]) -> bool:
+        """Whether judging reads a participant's key: a birth date is sealed under it."""
+        return any(
+            states[group.participant].screening.demographics
+            and not self._keys.holds(study, group.participant)
             for group in groups
         )
 

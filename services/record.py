@@ -28,7 +28,9 @@ from infra.vault.keyring import KeyRing
 from services.door import Posted
 from services.drafting import Judged, answers_of, append_of, drafts_of
 from services.judging import Judging, matches
+from services.keying import Keying
 from services.repeats import Repeats, Sifted
+from services.standing import Standing
 from services.state import HotState, NotFound
 from services.terms import (
     Answer,
@@ -78,6 +80,8 @@ class Recording:
         self.hot = hot
         self.clock = clock
         self._keys = keys
+        self._standing = Standing(hot, keys)
+        self._keying = Keying(keys)
         self._judging = Judging(keys, clock)
         self._repeats = Repeats(ledger, keys)
         self._turns = Turns()
@@ -234,7 +238,7 @@ class Recording:
         self, study: str, groups: Sequence[Group], terms: Terms, attempt: int
     ) -> list[Answer] | None:
         """Judge and append once; None when the ledger has moved on and it must be judged again."""
-        trial, states, fresh = await self._states(study, groups, fresh=attempt > 0)
+        trial, states, fresh = await self._standing.of(study, groups, fresh=attempt > 0)
         sifted = [
             await self._repeats.sifted(study, group, states[group.participant], terms)
             for group in groups
@@ -262,34 +266,11 @@ class Recording:
                 ]
             case Duplicate():
                 elsewhere = outcome.stream != append.drafts[outcome.index].stream
-                if elsewhere or not outcome.same:
+                if fresh and (elsewhere or not outcome.same):
                     raise EventIdReused(outcome.position)
                 return None
             case Conflict():
                 return None
-
-    async def _states(
-        self, study: str, groups: Sequence[Group], *, fresh: bool
-    ) -> tuple[Trial, dict[str, Participant], bool]:
-        """The study and the participants, and whether all were read just now.
-
-        What is not in memory is read in any case; the rest only when it must be the newest.
-        """
-
-        def load() -> tuple[Trial, dict[str, Participant], bool]:
-            trial = self.hot.trial(study, fresh=fresh)
-            return (
-                trial,
-                {
-                    group.participant: self.hot.participant(study, group.participant, fresh=fresh)
-                    for group in groups
-                },
-                fresh,
-            )
-
-        if fresh or not self.hot.holds(study, [group.participant for group in groups]):
-            return await asyncio.to_thread(load)
-        return load()
 
     async def _judged(
         self,
@@ -299,11 +280,13 @@ class Recording:
         states: dict[str, Participant],
         terms: Terms,
     ) -> Judged:
-        if self._judging.needs_no_read(study, groups, states):
-            return self._judging.participants(study, trial, groups, states, terms)
-        return await asyncio.to_thread(
-            self._judging.participants, study, trial, groups, states, terms
-        )
+        keyless = self._judging.keyless(study, groups)
+        if keyless:
+            await self._keying.made(study, keyless)
+        if self._judging.reads(study, groups, states):
+            judging = self._judging.participants
+            return await asyncio.to_thread(judging, study, trial, groups, states, terms)
+        return self._judging.participants(study, trial, groups, states, terms)
 
     def _append_of(
         self, trial: Trial, judged: Judged, groups: Sequence[Group], terms: Terms, attempt: int

@@ -11,6 +11,7 @@ import json
 import os
 import secrets
 from collections import OrderedDict
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -29,14 +30,18 @@ NONCE_BYTES = 12
 KEYS_CACHED_MAX = 50_000
 
 
+Wrapped = Mapping[str, tuple[str, bytes]]
+"""Participant -> key id and wrapped key."""
+
+
 class KeyStore(Protocol):
     """Where wrapped keys are kept: beside the ledger, never beside the wrapping key."""
 
     def get(self, study: str, participant: str) -> tuple[str, bytes] | None:
         """The participant's key id and wrapped key, or None."""
 
-    def put(self, study: str, participant: str, key: str, wrapped: bytes) -> tuple[str, bytes]:
-        """Keep a wrapped key unless there is one; the one that is kept is returned."""
+    def put(self, study: str, made: Wrapped) -> Wrapped:
+        """Keep wrapped keys, of each participant unless there is one; those kept are returned."""
 
     def destroy(self, study: str, participant: str) -> None:
         """Forget the key; what it sealed cannot be read again."""
@@ -52,9 +57,9 @@ class MemoryKeyStore:
         """The participant's key id and wrapped key, or None."""
         return self._keys.get((study, participant))
 
-    def put(self, study: str, participant: str, key: str, wrapped: bytes) -> tuple[str, bytes]:
-        """Keep a wrapped key unless there is one."""
-        return self._keys.setdefault((study, participant), (key, wrapped))
+    def put(self, study: str, made: Wrapped) -> Wrapped:
+        """Keep wrapped keys, of each participant unless there is one; those kept are returned."""
+        return {name: self._keys.setdefault((study, name), key) for name, key in made.items()}
 
     def destroy(self, study: str, participant: str) -> None:
         """Forget the key."""
@@ -74,23 +79,29 @@ class PostgresKeyStore:
             row = connection.execute(SQL["get"], values).fetchone()
         return (row[0], bytes(row[1])) if row else None
 
-    def put(self, study: str, participant: str, key: str, wrapped: bytes) -> tuple[str, bytes]:
-        """Keep a wrapped key unless there is one; the one that is kept is returned.
+    def put(self, study: str, made: Wrapped) -> Wrapped:
+        """Keep wrapped keys, of each participant unless there is one; those kept are returned.
 
-        It is committed before anything sealed under it is appended: after a crash between the two
-        there is a key that nothing needs, never the reverse. StoreAway when the
-        key cannot be kept.
+        They are committed before anything sealed under them is appended: after a crash between the
+        two there are keys that nothing needs, never the reverse. StoreAway when they cannot be
+        kept.
         """
-        values = {"study": study, "participant": participant, "key": key, "wrapped": wrapped}
+        # In one order everywhere, so that processes that make the same keys do not wait in a ring.
+        names = sorted(made)
+        values = {
+            "study": study,
+            "participants": names,
+            "keys": [made[name][0] for name in names],
+            "wrapped": [made[name][1] for name in names],
+        }
         # A single statement outside a transaction commits by itself before it answers.
         with reading(self._pool) as connection:
-            made = connection.execute(SQL["put"], values).fetchone() is not None
-        if made:
-            return key, wrapped
-        kept = self.get(study, participant)
-        if kept is None:
-            raise StoreAway("the key was destroyed meanwhile")
-        return kept
+            first = {row[0] for row in connection.execute(SQL["put"], values).fetchall()}
+        kept = {name: made[name] if name in first else self.get(study, name) for name in names}
+        found = {name: key for name, key in kept.items() if key is not None}
+        if len(found) < len(kept):
+            raise StoreAway("a key was destroyed meanwhile")
+        return found
 
     def destroy(self, study: str, participant: str) -> None:
         """Forget the key; what it sealed cannot be read again."""
@@ -128,12 +139,13 @@ class KeyRing:
         self._wrapping = wrapping
         self._store = store
         self._unwrapped: OrderedDict[tuple[str, str], tuple[str, AESGCM]] = OrderedDict()
-        self._fingerprint = hmac.digest(wrapping, b"cairn fingerprint v1", hashlib.sha256)
+        key = hmac.digest(wrapping, b"cairn fingerprint v1", hashlib.sha256)
+        self._fingerprint = hmac.new(key, digestmod=hashlib.sha256)
 
     def seal(self, study: str, participant: str, field: str, value: Any) -> Sealed:
         """The value (JSON) as ciphertext under the participant's key, made on first use."""
         cached = self._unwrapped.get((study, participant))
-        key, cipher = self._made(study, participant) if cached is None else cached
+        key, cipher = cached or self.make(study, [participant])[participant]
         nonce = secrets.token_bytes(NONCE_BYTES)
         clear = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
         sealed = nonce + cipher.encrypt(nonce, clear, _bound(study, participant, field))
@@ -153,6 +165,19 @@ class KeyRing:
             return None
         return json.loads(clear)
 
+    def make(self, study: str, participants: Collection[str]) -> dict[str, tuple[str, AESGCM]]:
+        """The participants' keys, from now on in memory; what does not exist is made in one commit.
+
+        Most are new: nobody looks before. Raises StoreAway.
+        """
+        made = {
+            name: (secrets.token_hex(8), aes_key_wrap(self._wrapping, secrets.token_bytes(32)))
+            for name in participants
+        }
+        # There may be a key, of another process or from before: the store keeps the first one.
+        kept = self._store.put(study, made)
+        return {name: self._remember(study, name, stored) for name, stored in kept.items()}
+
     def holds(self, study: str, participant: str) -> bool:
         """Whether the participant's key is in memory, so that sealing reads nothing."""
         return (study, participant) in self._unwrapped
@@ -160,7 +185,11 @@ class KeyRing:
     def fingerprint(self, content: bytes) -> bytes:
         """A keyed digest of content that holds protected values: equal content can be recognised,
         but nobody without the wrapping key can try names against it."""
-        return hmac.digest(self._fingerprint, content, hashlib.sha256)
+        # A copy that is fed, not `hmac.digest`: that one lets go of the interpreter for
+        # microseconds of work, and may wait for thousands to get it back.
+        digest = self._fingerprint.copy()
+        digest.update(content)
+        return digest.digest()
 
     def destroy(self, study: str, participant: str) -> None:
         """Forget the participant's key, here and in the store."""
@@ -173,13 +202,6 @@ class KeyRing:
             return cached
         stored = self._store.get(study, participant)
         return self._remember(study, participant, stored) if stored else None
-
-    def _made(self, study: str, participant: str) -> tuple[str, AESGCM]:
-        """The participant's key, made unless there is one. Most are new: nobody looks before."""
-        wrapped = aes_key_wrap(self._wrapping, secrets.token_bytes(32))
-        # There may be a key, of another process or from before: the store keeps the first one.
-        stored = self._store.put(study, participant, secrets.token_hex(8), wrapped)
-        return self._remember(study, participant, stored)
 
     def _remember(
         self, study: str, participant: str, stored: tuple[str, bytes]

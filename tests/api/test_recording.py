@@ -14,7 +14,7 @@ from infra.ledger.ledger import Ledger
 from infra.ledger.memory import MemoryLedger
 from infra.ledger.postgres import PostgresLedger
 from infra.ledger.types import STUDY_STREAM, Append, Conflict, Outcome
-from infra.vault.keyring import KeyRing, KeyStore, MemoryKeyStore, PostgresKeyStore
+from infra.vault.keyring import KeyRing, KeyStore, MemoryKeyStore, PostgresKeyStore, Wrapped
 from services.door import Posted, posted
 from services.publishing import Publishing, draft
 from services.record import Recording
@@ -323,3 +323,54 @@ async def test_two_processes_and_many_callers_lose_and_double_nothing(here: Proc
     for number in range(20):
         first, second = answers[2 * number], answers[2 * number + 1]
         assert first.events[0] == second.events[0]
+
+
+class Counted(MemoryKeyStore):
+    """Says how often keys were made, and for whom."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.made: list[set[str]] = []
+
+    def put(self, study: str, made: Wrapped) -> Wrapped:
+        self.made.append(set(made))
+        return super().put(study, made)
+
+
+async def test_who_is_new_at_the_same_moment_shares_the_commit_of_the_keys(here: Process) -> None:
+    keys = Counted()
+    process = Process(here.ledger, here.documents, keys, here.clock)
+    process.hot.trial(STUDY)
+    secret = referred(contact={"first_name": "Xyzzy"})
+    answers = await asyncio.gather(*(process.record(name, secret) for name in "abc"))
+    assert [answer.version for answer in answers] == [1, 1, 1]
+    assert keys.made == [{"a", "b", "c"}]
+    assert len({keys.get(STUDY, name) for name in "abc"}) == 3
+
+
+async def test_who_is_taken_for_new_and_is_not_is_judged_as_who_he_is(here: Process) -> None:
+    await here.record("a", {**referred(), "id": "1"}, consented())
+    there = here.another()
+    answer = await there.record("a", {**referred("02"), "id": "2"})
+    assert answer.version == 3
+    with pytest.raises(PreconditionFailed) as failed:
+        await here.another().record("a", referred(), if_match=0)
+    assert failed.value.current_version == 3
+    closed = [event("referral-closed", "2026-11-10", cause="other")]
+    await here.record("b", referred(), *closed)
+    with pytest.raises(Refused) as refused:
+        await here.another().record("b", {**referred(), "occurred_at": "2026-11-09"}, *closed)
+    assert refused.value.index == 1
+
+
+async def test_nobody_erased_has_a_key_again_for_being_referred_once_more(here: Process) -> None:
+    secret = {**referred(contact={"first_name": "Xyzzy"}), "id": "1"}
+    erased = event("identity-erased", basis="participant-request", scope=["all"])
+    await here.record("a", secret)
+    await here.record("a", {**erased, "reason": "asked"})
+    assert here.keys.get(STUDY, "a") is None
+    assert (await here.another().record("a", secret)).replayed
+    assert here.keys.get(STUDY, "a") is None
+    with pytest.raises(EventIdReused):
+        await here.another().record("a", {**secret, "occurred_at": "2026"})
+    assert here.keys.get(STUDY, "a") is None

@@ -1,6 +1,7 @@
 """Documents and wrapped keys: one contract, in memory and in PostgreSQL."""
 
 import hashlib
+import hmac
 
 import psycopg
 import pytest
@@ -40,10 +41,13 @@ def test_a_document_is_found_by_its_address_in_its_study_only(documents: Documen
 
 def test_the_first_key_of_a_participant_stays(keys: KeyStore) -> None:
     assert keys.get("S", "A") is None
-    assert keys.put("S", "A", "k1", b"one") == ("k1", b"one")
-    assert keys.put("S", "A", "k2", b"two") == ("k1", b"one")
+    assert keys.put("S", {"A": ("k1", b"one")}) == {"A": ("k1", b"one")}
+    assert keys.put("S", {"A": ("k2", b"two")}) == {"A": ("k1", b"one")}
     assert keys.get("S", "A") == ("k1", b"one")
     assert keys.get("S", "B") is None
+    both = keys.put("S", {"B": ("k4", b"four"), "A": ("k3", b"three")})
+    assert both == {"A": ("k1", b"one"), "B": ("k4", b"four")}
+    assert keys.get("S", "B") == ("k4", b"four")
     assert keys.get("T", "A") is None
 
 
@@ -61,3 +65,11 @@ def test_what_was_sealed_is_unreadable_once_its_key_is_destroyed(keys: KeyStore)
 def test_the_database_refuses_a_document_under_a_false_address(pool) -> None:
     with pytest.raises(psycopg.errors.CheckViolation):
         PostgresDocuments(pool).put("S", "0" * 64, BODY)
+
+
+def test_a_fingerprint_is_the_same_for_ever_and_needs_the_wrapping_key(keys: KeyStore) -> None:
+    ring = KeyRing(b"w" * 32, keys)
+    key = hmac.digest(b"w" * 32, b"cairn fingerprint v1", "sha256")
+    for content in (b"", b"x" * 64, b"y" * 10_000):
+        assert ring.fingerprint(content) == hmac.digest(key, content, "sha256")
+    assert KeyRing(b"v" * 32, keys).fingerprint(b"x") != ring.fingerprint(b"x")

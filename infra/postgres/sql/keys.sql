@@ -1,9 +1,12 @@
 -- name: put
--- Gives a row when the key is the participant's first.
+-- Gives the participants whose first key this is.
 INSERT INTO cairn.participant_key (study, participant, key, wrapped)
-VALUES (%(study)s, %(participant)s, %(key)s, %(wrapped)s)
+SELECT %(study)s, participant, key, wrapped
+FROM unnest(%(participants)s::text[], %(keys)s::text[], %(wrapped)s::bytea[])
+    AS made (participant, key, wrapped)
+ORDER BY participant
 ON CONFLICT DO NOTHING
-RETURNING true;
+RETURNING participant;
 
 -- name: get
 SELECT key, wrapped FROM cairn.participant_key
