@@ -48,7 +48,7 @@ def _row(
 
 def _entries(trial: Trial, participant: Participant) -> dict[str, Entry]:
     """What the schedule shows, by visit and the number of its time."""
-    found = (schedule.calendar_entry(row) for row in schedule.rows(trial, participant))
+    found = (schedule.calendar_entry(one) for _, one in schedule.visits(trial, participant))
     return {f"{one['visit']}/{one['number']}": one for one in found if one is not None}
 
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from functools import lru_cache
+from typing import Any, cast
 
 from domain.eligibility.compiling import Prepared
 from domain.eligibility.evaluate import Outcome, ready_for
@@ -13,12 +14,13 @@ from domain.participant import Participant
 from domain.stage import stage
 from domain.trial.protocol import Protocol
 from domain.trial.study import Trial
-from projections.view import Row, Timeline, View, state_at, timeline
+from projections.view import Column, OfParts, Part, Row, Timeline, View, state_at, timeline
 
 VERDICT = "verdict"
 """The key of the participant's own row; criteria come before it in the order of keys."""
 
 ORDER_DIGITS = 4
+KEYS_KEPT = 10_000
 
 ON_THE_WAY = ("referred", "prescreening", "consented", "screening", "eligible", "enrolled")
 """Stages before the dose, in which facts for criteria are still to come."""
@@ -27,40 +29,44 @@ _LONG_AGO = datetime(1900, 1, 1, tzinfo=UTC)
 _FAR_AHEAD = datetime(9000, 1, 1, tzinfo=UTC)
 
 
-def rows(trial: Trial, participant: Participant) -> Iterator[Row]:
-    """The outcome of each criterion in the protocol's order, and the verdict."""
+def _parts(trial: Trial, participant: Participant) -> Iterator[tuple[str, Part]]:
+    """The outcome of each criterion in the protocol's order, and the verdict.
+
+    Outcomes are kept from state to state: most facts leave most of them as they are.
+    """
     verdict = verdict_of(trial, participant)
-    place = {
-        "site": participant.site,
-        "zone": trial.zone(participant.site).key,
-        "verdict": verdict.verdict,
-    }
+    place = participant.site, trial.zone(participant.site).key, verdict.verdict
     awaited = verdict.verdict == "pending" and (stage(trial, participant, _LONG_AGO) in ON_THE_WAY)
     for index, one in enumerate(verdict.outcomes):
-        yield Row(
-            participant=participant.id,
-            key=f"criterion/{index:0{ORDER_DIGITS}}/{one.criterion}",
-            columns={
-                **place,
-                "criterion": one.criterion,
-                "outcome": one.outcome,
-                "near": one.near_threshold,
-                "awaited": awaited and one.outcome == "unknown",
-            },
-            item=_item(one),
-        )
-    yield Row(
-        participant=participant.id,
-        key=VERDICT,
-        columns={**place, "criterion": None, "outcome": None, "near": False, "awaited": False},
-        item={
-            "participant": participant.id,
-            "site": participant.site,
-            "protocol": verdict.protocol,
-            "verdict": verdict.verdict,
-            "confirmed": _confirmed(trial, participant),
-        },
-    )
+        yield _key(index, one.criterion), (place, awaited and one.outcome == "unknown", one)
+    confirmed = _confirmed(trial, participant)
+    yield VERDICT, (place, verdict.protocol, confirmed)
+
+
+@lru_cache(maxsize=KEYS_KEPT)
+def _key(index: int, criterion: str) -> str:
+    return f"criterion/{index:0{ORDER_DIGITS}}/{criterion}"
+
+
+def _made(participant: str, key: str, part: Part) -> Row:
+    (site, zone, verdict), rest, last = cast("tuple[tuple[str, str, str], Any, Any]", part)
+    place: dict[str, Column] = {"site": site, "zone": zone, "verdict": verdict}
+    if key == VERDICT:
+        told = {"participant": participant, "site": site, "protocol": rest, "verdict": verdict}
+        place |= {"criterion": None, "outcome": None, "near": False, "awaited": False}
+        return Row(participant, key, place, {**told, "confirmed": last})
+    one: Outcome = last
+    columns = {
+        **place,
+        "criterion": one.criterion,
+        "outcome": one.outcome,
+        "near": one.near_threshold,
+        "awaited": rest,
+    }
+    return Row(participant, key, columns, _item(one))
+
+
+rows = OfParts(_parts, _made)
 
 
 def _item(one: Outcome) -> dict[str, Any]:

@@ -71,6 +71,8 @@ def consent(trial: Trial, participant: Participant) -> dict[str, Any]:
 
 def _stages(trial: Trial, participant: Participant) -> Timeline:
     """The stage over time: only a confirmed eligibility ends by itself, with its screening."""
+    if not participant.eligibility.confirmed:
+        return timeline([(None, stage(trial, participant, _LONG_AGO))])
     now, then = (stage(trial, participant, moment) for moment in (_LONG_AGO, _FAR_AHEAD))
     screened = screening_date(trial, participant)
     if now == then or screened is None:

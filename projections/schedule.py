@@ -1,11 +1,11 @@
 """Schedule: one row per planned visit, and per visit that was held beside the plan."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import date, timedelta
-from typing import Any
+from datetime import date, datetime, timedelta
+from typing import Any, cast
 
 from domain.journey.visits import Booking
-from domain.kernel import Recorded, cited
+from domain.kernel import cited
 from domain.participant import Participant
 from domain.planned import PlannedVisit
 from domain.schedule import anchor_of, schedule, status
@@ -13,6 +13,8 @@ from domain.trial.study import Trial
 from projections.changes import changes
 from projections.view import (
     NO_DAY,
+    OfParts,
+    Part,
     Row,
     Timeline,
     View,
@@ -25,41 +27,54 @@ from projections.view import (
 _A_DAY = timedelta(days=1)
 
 
-def rows(trial: Trial, participant: Participant) -> Iterator[Row]:
-    """The participant's visits, planned ones in the protocol's order."""
-    site = participant.site
-    zone = trial.zone(site)
+Visit = tuple[tuple[str | None, str], int, tuple[int, datetime] | None, PlannedVisit]
+"""Site and zone, which time of its visit it is, the event that last touched it (its position, and
+when it was recorded), and the visit itself."""
+
+
+def visits(trial: Trial, participant: Participant) -> Iterator[tuple[str, Visit]]:
+    """The participant's visits, planned ones in the protocol's order, by the key of their rows."""
+    place = participant.site, trial.zone(participant.site).key
     planned_visits = schedule(trial, participant)
     changed, numbers = changes(trial, participant), _numbers(planned_visits)
     for planned in planned_visits:
-        states = _states(planned)
-        yield Row(
-            participant=participant.id,
-            key=planned.subject,
-            columns={
-                "site": site,
-                "zone": zone.key,
-                "visit": planned.visit,
-                "day": planned.target or planned.completed_first or NO_DAY,
-                "settled": states[0][1] if len(states) == 1 else None,
-                "due_from": _since(states, "due"),
-                "late_from": _since(states, "overdue", "missed"),
-                "lapsed": planned.lapsed,
-                "booked_on": planned.booked_on,
-                "work_day": _work_day(planned),
-                "outside": planned.days_outside if planned.out_of_window is not None else None,
-            },
-            item={
-                **_item(planned, states),
-                "number": numbers[planned.subject],
-                "changed": _change(changed.of(planned)),
-                "once": [day.isoformat() for day in planned.once] if planned.once else None,
-            },
-        )
+        last = changed.of(planned)
+        touched = None if last is None else (last.position, last.recorded_at)
+        yield planned.subject, (place, numbers[planned.subject], touched, planned)
+
+
+def _made(participant: str, key: str, part: Part) -> Row:
+    (site, zone), number, touched, planned = cast("Visit", part)
+    states = _states(planned)
+    return Row(
+        participant=participant,
+        key=key,
+        columns={
+            "site": site,
+            "zone": zone,
+            "visit": planned.visit,
+            "day": planned.target or planned.completed_first or NO_DAY,
+            "settled": states[0][1] if len(states) == 1 else None,
+            "due_from": _since(states, "due"),
+            "late_from": _since(states, "overdue", "missed"),
+            "lapsed": planned.lapsed,
+            "booked_on": planned.booked_on,
+            "work_day": _work_day(planned),
+            "outside": planned.days_outside if planned.out_of_window is not None else None,
+        },
+        item={
+            **_item(planned, states),
+            "number": number,
+            "changed": _change(touched),
+            "once": [day.isoformat() for day in planned.once] if planned.once else None,
+        },
+    )
+
+
+rows = OfParts(visits, _made)
 
 
 def _item(planned: PlannedVisit, states: Timeline) -> dict[str, Any]:
-    booked = planned.booked.body.at if planned.booked is not None else None
     return {
         "visit": planned.visit,
         "name": planned.name,
@@ -74,7 +89,7 @@ def _item(planned: PlannedVisit, states: Timeline) -> dict[str, Any]:
         "days_outside_window": (
             planned.days_outside if planned.out_of_window is not None else None
         ),
-        "booked_for": booked.text if booked is not None else None,
+        "booked_for": _booked_for(planned),
         "booked_outside_window": planned.booked_outside,
         "warnings": list(planned.warnings),
         "bookings": [_booking(one) for one in planned.bookings],
@@ -83,6 +98,10 @@ def _item(planned: PlannedVisit, states: Timeline) -> dict[str, Any]:
         "why": planned.why,
         "evidence": list(planned.evidence),
     }
+
+
+def _booked_for(planned: PlannedVisit) -> str | None:
+    return None if planned.booked is None else planned.booked.body.at.text
 
 
 def _booking(one: Booking) -> dict[str, Any]:
@@ -116,10 +135,10 @@ def _work_day(planned: PlannedVisit) -> date:
     return planned.completed_first or planned.booked_on or planned.target or NO_DAY
 
 
-def _change(recorded: Recorded | None) -> dict[str, Any] | None:
-    if recorded is None:
+def _change(touched: tuple[int, datetime] | None) -> dict[str, Any] | None:
+    if touched is None:
         return None
-    return {"position": recorded.position, "at": instant_text(recorded.recorded_at)}
+    return {"position": touched[0], "at": instant_text(touched[1])}
 
 
 def shown(item: Mapping[str, Any], day: date) -> dict[str, Any]:
@@ -139,32 +158,37 @@ def cell(item: Mapping[str, Any], day: date) -> dict[str, Any]:
     return {"status": state_at(item["status"], day), **{name: item[name] for name in CELL}}
 
 
-def calendar_entry(row: Row) -> dict[str, Any] | None:
+def calendar_entry(one: Visit) -> dict[str, Any] | None:
     """The visit for a calendar that people subscribe to: nothing in it depends on the day on which
     it is read. None for a visit that never had a day."""
-    item = row.item
-    first, last = item["earliest"], item["latest"]
-    settled = row.columns["settled"] or ("missed" if row.columns["lapsed"] else None)
-    off = settled in ("missed", "not-expected")
-    if first is None and row.columns["work_day"] != NO_DAY:
-        first = last = _text(_date(row, "work_day"))
-    if first is None and item["once"] is not None:
-        (first, last), off = item["once"], True
-    if first is None or item["changed"] is None:
+    _, number, touched, planned = one
+    first, last = planned.earliest, planned.latest
+    if first is None and (day := _work_day(planned)) != NO_DAY:
+        first = last = day
+    gone = first is None and planned.once is not None
+    if gone and planned.once is not None:
+        first, last = planned.once
+    if first is None or touched is None:
         return None
+    states = _states(planned)
+    settled = states[0][1] if len(states) == 1 else None
+    if not settled and planned.lapsed:
+        settled = "missed"
+    off = gone or settled in ("missed", "not-expected")
     return {
-        **{name: item[name] for name in ("visit", "name", "number", "target", "booked_for")},
-        **{name: item[name] for name in ("completed_on", "warnings", "changed")},
-        "first": first,
-        "last": last,
+        "visit": planned.visit,
+        "name": planned.name,
+        "number": number,
+        "target": _text(planned.target),
+        "booked_for": _booked_for(planned),
+        "completed_on": planned.completed_on,
+        "warnings": list(planned.warnings),
+        "changed": _change(touched),
+        "first": _text(first),
+        "last": _text(last),
         "state": "off" if off else "provisional" if settled == "provisional" else "on",
         "settled": settled,
     }
-
-
-def _date(row: Row, column: str) -> date | None:
-    day = row.columns[column]
-    return day if isinstance(day, date) else None
 
 
 def anchor(trial: Trial, participant: Participant) -> dict[str, Any] | None:

@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any, assert_never
+from typing import Any, TypeVar, assert_never
 
 from domain.canonical import canonical
 from domain.kernel import Event
@@ -28,6 +28,8 @@ from domain.trial.events import (
     StudyRegistered,
 )
 from domain.trial.study import Trial
+
+T = TypeVar("T")
 
 Column = str | int | bool | date | datetime | None
 """A value that is filtered or sorted by; decimals have no place there."""
@@ -58,6 +60,28 @@ class Row:
 
 Rows = Callable[[Trial, Participant], Iterator[Row]]
 
+Part = tuple[object, ...]
+"""What one row is made of, beside the participant and the key: equal parts make equal rows."""
+
+Parts = Callable[[Trial, Participant], Iterator[tuple[str, Part]]]
+"""Key and part of each of the participant's rows: told more cheaply than the rows are made."""
+
+Made = Callable[[str, str, Part], Row]
+"""The row of a participant that has a key, of its part and of nothing else."""
+
+
+@dataclass(frozen=True, slots=True)
+class OfParts:
+    """Rows that are made one by one, where most of many stay as they are."""
+
+    parts: Parts
+    made: Made
+
+    def __call__(self, trial: Trial, participant: Participant) -> Iterator[Row]:
+        """All of the participant's rows."""
+        return (self.made(participant.id, key, one) for key, one in self.parts(trial, participant))
+
+
 Basis = Callable[[Trial, Participant], tuple[object, ...]]
 """What rows rest on: where all of it is the same (by identity), the rows are the same."""
 
@@ -83,12 +107,27 @@ class View:
 
     def of(self, trial: Trial, participant: Participant) -> dict[str, Row]:
         """The participant's rows by key. ValueError when two have one key."""
-        rows: dict[str, Row] = {}
-        for row in self.rows(trial, participant):
-            if row.key in rows:
+        return self._by_key((row.key, row) for row in self.rows(trial, participant))
+
+    def parts(self, trial: Trial, participant: Participant) -> dict[str, Part] | None:
+        """What each row is made of, by key; None where only the rows themselves tell. ValueError
+        when two have one key."""
+        if not isinstance(self.rows, OfParts):
+            return None
+        return self._by_key(self.rows.parts(trial, participant))
+
+    def made(self, participant: str, key: str, part: Part) -> Row:
+        """The row that is made of a part."""
+        assert isinstance(self.rows, OfParts)
+        return self.rows.made(participant, key, part)
+
+    def _by_key(self, found: Iterable[tuple[str, T]]) -> dict[str, T]:
+        by_key: dict[str, T] = {}
+        for key, one in found:
+            if key in by_key:
                 raise ValueError(f"two rows of {self.name} have one key")
-            rows[row.key] = row
-        return rows
+            by_key[key] = one
+        return by_key
 
     def row(
         self, participant: str, key: str, columns: Mapping[str, Column], item: Mapping[str, Any]
@@ -192,7 +231,7 @@ def state_at(states: Sequence[Sequence[str | None]], moment: date | datetime) ->
 
 def instant_text(instant: datetime) -> str:
     """RFC 3339 in UTC with microseconds: texts of this width sort like the instants."""
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")
+    return instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def _text(value: Column) -> str | int | bool | None:

@@ -1,7 +1,7 @@
 """One transaction of a projector: from events to rows, each view's written together."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -14,7 +14,7 @@ from domain.trial.study import Trial
 from infra.ledger.types import STUDY_STREAM, StoreAway, Stored
 from infra.projection.folds import recorded
 from infra.projection.hot import Held, Hot, Known
-from infra.projection.shapes import RowShape, ViewShape
+from infra.projection.shapes import Basis, RowShape, ViewShape
 from infra.projection.tables import Cursor, Writing
 
 FLUSH_ROWS = 20_000
@@ -224,15 +224,16 @@ class Taking:
     ) -> None:
         """The difference of the participant's rows; `known` is None: the tables may hold any."""
         now: Known = dict(known or {})
+        bases: dict[Basis, tuple[object, ...]] = {}
         for cursor in cursors:
             view = self._lane.view(cursor)
-            basis = None if view.basis is None else view.basis(self.trial, state)
             held = None if known is None else known.get(view.name)
-            if held is not None and held.rests_on(basis):
-                continue
             try:
-                rows = view.of(self.trial, state)
-                after = {key: _digest(row) for key, row in rows.items()}
+                basis = self._basis(view.basis, state, bases)
+                if held is not None and held.rests_on(basis):
+                    continue
+                before = {} if held is None else held.marks
+                marks, rows = _differing(view, self.trial, state, before)
             except Exception as error:  # noqa: BLE001  as above
                 self._failed(cursor, name, position, error)
                 now.pop(view.name, None)
@@ -241,12 +242,9 @@ class Taking:
             gone: list[tuple[str, str | None]] = []
             if held is None and (known is None or was_left_out):
                 gone.append((name, None))
-            before = {} if held is None else held.digests
-            changed = [key for key, digest in after.items() if before.get(key) != digest]
-            removed = [key for key in before if after.get(key) != before[key]]
-            gone.extend((name, key) for key in removed)
-            self._batch.add(cursor, [rows[key] for key in changed], gone)
-            now[view.name] = Held(after, basis)
+            gone.extend((name, key) for key in before if key in rows or key not in marks)
+            self._batch.add(cursor, list(rows.values()), gone)
+            now[view.name] = Held(marks, basis)
             if was_left_out:
                 self._batch.unpark(cursor, name)
                 self.left_out[view.name, name] = False
@@ -254,12 +252,41 @@ class Taking:
             self.folded[name] = Hot(state, now)
         self._batch.flush(FLUSH_ROWS)
 
+    def _basis(
+        self,
+        basis_of: Basis | None,
+        state: Participant,
+        known: dict[Basis, tuple[object, ...]],
+    ) -> tuple[object, ...] | None:
+        """What a view's rows rest on, told once for all views that rest on the same."""
+        if basis_of is None:
+            return None
+        if basis_of not in known:
+            known[basis_of] = basis_of(self.trial, state)
+        return known[basis_of]
+
     def _failed(self, cursor: Cursor, name: str, position: int, error: Exception) -> None:
         kind = type(error).__name__
         if self._lane.view(cursor).halts:
             raise Halted(cursor, position, kind) from error
         self._batch.park(cursor, name, position, kind)
         self.left_out[cursor.view, name] = True
+
+
+def _differing(
+    view: ViewShape, trial: Trial, state: Participant, before: Mapping[str, object]
+) -> tuple[Mapping[str, object], dict[str, RowShape]]:
+    """What tells each of the view's rows now, and those that are not as they were before."""
+    parts = view.parts(trial, state)
+    if parts is None:
+        made = view.of(trial, state)
+        digests = {key: _digest(row) for key, row in made.items()}
+        return digests, {key: made[key] for key, one in digests.items() if before.get(key) != one}
+    return parts, {
+        key: view.made(state.id, key, part)
+        for key, part in parts.items()
+        if before.get(key) != part
+    }
 
 
 def _digest(row: RowShape) -> bytes:

@@ -11,8 +11,8 @@ from domain.participant import Participant
 class Held:
     """What a view's table holds of one participant."""
 
-    digests: Mapping[str, bytes]
-    """Key of each row -> its digest."""
+    marks: Mapping[str, object]
+    """Key of each row -> what tells it from another: what it is made of, or its digest."""
     basis: tuple[object, ...] | None
     """What the rows rest on, where the view says so."""
 
@@ -45,5 +45,5 @@ ROW_BYTES = 150
 
 def bytes_of(hot: Hot) -> int:
     """What a participant takes in memory, as estimated."""
-    rows = sum(len(held.digests) for held in hot.known.values())
+    rows = sum(len(held.marks) for held in hot.known.values())
     return PARTICIPANT_BYTES + EVENT_BYTES * hot.state.version + ROW_BYTES * rows

@@ -10,6 +10,8 @@ from domain.trial.study import Trial
 
 Column = str | int | bool | date | datetime | None
 
+Basis = Callable[[Trial, Participant], tuple[object, ...]]
+
 
 class RowShape(Protocol):
     """A row: its place, the columns it is found by, and what is shown of it."""
@@ -55,11 +57,19 @@ class ViewShape(Protocol):
         """The package in which its `.sql` file stands."""
 
     @property
-    def basis(self) -> Callable[[Trial, Participant], tuple[object, ...]] | None:
+    def basis(self) -> Basis | None:
         """What the rows rest on, compared by identity; None: on everything."""
 
     def of(self, trial: Trial, participant: Participant) -> Mapping[str, RowShape]:
         """The participant's rows by key."""
+
+    def parts(
+        self, trial: Trial, participant: Participant
+    ) -> Mapping[str, tuple[object, ...]] | None:
+        """What each row is made of, by key: equal parts make equal rows. None: only rows tell."""
+
+    def made(self, participant: str, key: str, part: tuple[object, ...]) -> RowShape:
+        """The row that is made of a part."""
 
     def row(
         self, participant: str, key: str, columns: Mapping[str, Column], item: Mapping[str, Any]

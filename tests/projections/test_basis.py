@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 from domain.kernel import Impossible, Kind, Refusal
 from domain.participant import replay
 from projections.catalogue import VIEWS
-from projections.view import View
+from projections.view import OfParts, View
 from tests import specs
 from tests.domain.any_fact import journeys
 from tests.domain.test_laws_all import NOW, post
 from tests.specs import Said, Study, lk_23_01, said
 
 WITH_BASIS = [view for view in VIEWS if view.basis is not None]
+OF_PARTS = [view for view in VIEWS if isinstance(view.rows, OfParts)]
 
 
 def content(view: View, study: Study) -> dict[str, bytes]:
@@ -68,6 +69,38 @@ def test_where_the_basis_is_the_same_so_are_the_rows(saids: list[Said], data: An
             if before is not None and same(before[0], rests_on):
                 assert rows == before[1]
             known[view.name] = (rests_on, rows)
+
+
+@settings(deadline=None, max_examples=15)
+@given(saids=journeys, data=st.data())
+def test_where_a_part_is_equal_so_is_its_row(saids: list[Said], data: Any) -> None:
+    known: dict[tuple[str, str], tuple[object, bytes]] = {}
+    for study in steps(saids, data):
+        for view in OF_PARTS:
+            # As live work has it: states hand on to each other what they have told already.
+            parts, rows = view.parts(study.trial, study.participant()), content(view, study)
+            assert parts is not None
+            made = {key: view.made(specs.WHO, key, one).content() for key, one in parts.items()}
+            assert made == rows
+            for key, part in parts.items():
+                before = known.get((view.name, key))
+                if before is not None and before[0] == part:
+                    assert rows[key] == before[1]
+                known[view.name, key] = (part, rows[key])
+
+
+def test_a_statement_leaves_the_parts_of_what_it_does_not_touch() -> None:
+    study = Study(lk_23_01())
+    for one in specs.screening:
+        study.post(one)
+    view = next(view for view in OF_PARTS if view.name == "eligibility")
+    before = view.parts(study.trial, study.participant())
+    study.post(said("attested", "2026-11-24", statement="breast-feeding", answer=True))
+    after = view.parts(study.trial, study.participant())
+    assert before is not None
+    assert after is not None
+    changed = [key.rsplit("/")[-1] for key, part in after.items() if before[key] != part]
+    assert changed == ["E13"]
 
 
 @pytest.mark.parametrize("view", WITH_BASIS, ids=lambda view: view.name)
