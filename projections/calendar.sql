@@ -17,7 +17,13 @@ CREATE INDEX IF NOT EXISTS calendar_1_site
     ON views.calendar_1 (study, generation, site, participant, key);
 
 -- name: put
-INSERT INTO views.calendar_1 SELECT * FROM json_populate_recordset(NULL::views.calendar_1, %(rows)s::json);
+-- A row that is there already is replaced.
+INSERT INTO views.calendar_1 SELECT * FROM json_populate_recordset(NULL::views.calendar_1, %(rows)s::json)
+ON CONFLICT (study, generation, participant, key) DO UPDATE SET (
+    site, current, item
+) = (
+    excluded.site, excluded.current, excluded.item
+);
 
 -- name: remove
 -- Without a key: all rows of the participant.

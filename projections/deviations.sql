@@ -19,7 +19,13 @@ CREATE INDEX IF NOT EXISTS deviations_1_site
     ON views.deviations_1 (study, generation, site, position);
 
 -- name: put
-INSERT INTO views.deviations_1 SELECT * FROM json_populate_recordset(NULL::views.deviations_1, %(rows)s::json);
+-- A row that is there already is replaced.
+INSERT INTO views.deviations_1 SELECT * FROM json_populate_recordset(NULL::views.deviations_1, %(rows)s::json)
+ON CONFLICT (study, generation, participant, key) DO UPDATE SET (
+    site, position, category, importance, item
+) = (
+    excluded.site, excluded.position, excluded.category, excluded.importance, excluded.item
+);
 
 -- name: remove
 -- Without a key: all rows of the participant.

@@ -33,7 +33,14 @@ CREATE INDEX IF NOT EXISTS eligibility_2_awaited_criterion
     ON views.eligibility_2 (study, generation, criterion, participant, key) WHERE awaited;
 
 -- name: put
-INSERT INTO views.eligibility_2 SELECT * FROM json_populate_recordset(NULL::views.eligibility_2, %(rows)s::json);
+-- A row that is there already is replaced.
+INSERT INTO views.eligibility_2 SELECT * FROM json_populate_recordset(NULL::views.eligibility_2, %(rows)s::json)
+ON CONFLICT (study, generation, participant, key) DO UPDATE SET (
+    site, zone, verdict, criterion, outcome, near, awaited, item
+) = (
+    excluded.site, excluded.zone, excluded.verdict, excluded.criterion, excluded.outcome,
+    excluded.near, excluded.awaited, excluded.item
+);
 
 -- name: remove
 -- Without a key: all rows of the participant.

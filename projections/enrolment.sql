@@ -29,7 +29,16 @@ CREATE INDEX IF NOT EXISTS enrolment_1_reconsent
     ON views.enrolment_1 (study, generation, participant) WHERE reconsent_due IS NOT NULL;
 
 -- name: put
-INSERT INTO views.enrolment_1 SELECT * FROM json_populate_recordset(NULL::views.enrolment_1, %(rows)s::json);
+-- A row that is there already is replaced.
+INSERT INTO views.enrolment_1 SELECT * FROM json_populate_recordset(NULL::views.enrolment_1, %(rows)s::json)
+ON CONFLICT (study, generation, participant, key) DO UPDATE SET (
+    site, zone, stage, stage_then, stage_until, reconsent_due, consented, screened, confirmed,
+    enrolled, dosed, completed, item
+) = (
+    excluded.site, excluded.zone, excluded.stage, excluded.stage_then, excluded.stage_until,
+    excluded.reconsent_due, excluded.consented, excluded.screened, excluded.confirmed,
+    excluded.enrolled, excluded.dosed, excluded.completed, excluded.item
+);
 
 -- name: remove
 -- Without a key: all rows of the participant.

@@ -48,7 +48,17 @@ CREATE INDEX IF NOT EXISTS safety_2_contradicted
     ON views.safety_2 (study, generation, participant, key) WHERE contradicted;
 
 -- name: put
-INSERT INTO views.safety_2 SELECT * FROM json_populate_recordset(NULL::views.safety_2, %(rows)s::json);
+-- A row that is there already is replaced.
+INSERT INTO views.safety_2 SELECT * FROM json_populate_recordset(NULL::views.safety_2, %(rows)s::json)
+ON CONFLICT (study, generation, participant, key) DO UPDATE SET (
+    site, zone, kind, onset, term, grade, serious, suspected, causality, since_dose,
+    dose_limiting, contradicted, owed_since, unsaid_from, item
+) = (
+    excluded.site, excluded.zone, excluded.kind, excluded.onset, excluded.term, excluded.grade,
+    excluded.serious, excluded.suspected, excluded.causality, excluded.since_dose,
+    excluded.dose_limiting, excluded.contradicted, excluded.owed_since, excluded.unsaid_from,
+    excluded.item
+);
 
 -- name: remove
 -- Without a key: all rows of the participant.

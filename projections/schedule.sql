@@ -42,7 +42,16 @@ CREATE INDEX IF NOT EXISTS schedule_2_work
     ON views.schedule_2 (study, generation, work_day);
 
 -- name: put
-INSERT INTO views.schedule_2 SELECT * FROM json_populate_recordset(NULL::views.schedule_2, %(rows)s::json);
+-- A row that is there already is replaced.
+INSERT INTO views.schedule_2 SELECT * FROM json_populate_recordset(NULL::views.schedule_2, %(rows)s::json)
+ON CONFLICT (study, generation, participant, key) DO UPDATE SET (
+    site, zone, visit, day, settled, due_from, late_from, lapsed, booked_on, work_day, outside,
+    item
+) = (
+    excluded.site, excluded.zone, excluded.visit, excluded.day, excluded.settled,
+    excluded.due_from, excluded.late_from, excluded.lapsed, excluded.booked_on, excluded.work_day,
+    excluded.outside, excluded.item
+);
 
 -- name: remove
 -- Without a key: all rows of the participant.

@@ -242,7 +242,7 @@ class Taking:
             gone: list[tuple[str, str | None]] = []
             if held is None and (known is None or was_left_out):
                 gone.append((name, None))
-            gone.extend((name, key) for key in before if key in rows or key not in marks)
+            gone.extend((name, key) for key in before if key not in marks)
             self._batch.add(cursor, list(rows.values()), gone)
             now[view.name] = Held(marks, basis)
             if was_left_out:

@@ -11,6 +11,7 @@ from infra.ledger.types import StoreAway
 from infra.postgres.pool import Pool
 from infra.projection import batch
 from infra.projection import lane as lanes
+from infra.projection import projector as projectors
 from infra.projection.projector import Projector
 from infra.projection.tables import Overtaken, ViewTables, Writing
 from projections import enrolment, safety
@@ -59,6 +60,22 @@ def test_a_history_taken_in_small_steps_gives_the_same_rows(
     monkeypatch.setattr(study.projector.folds.room, "bytes_max", 100_000)
     fill(study, 77, STEPS)
     study.projector.catch_up(STUDY)
+    assert study.digests() == study.expected()
+
+
+def test_standing_by_a_study_is_begun_only_when_nobody_has_moved_it_for_a_while(
+    study: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(study, 3, 40)
+    study.tables.begin(STUDY)
+    patient, hasty = study.another(), study.another()
+    for one in (patient, hasty):
+        monkeypatch.setattr(one, "_stands_by", True)
+    assert not patient.step()
+    assert {one.position for one in study.tables.cursors(STUDY)} == {0}
+    monkeypatch.setattr(projectors, "STALLED_SECONDS", 0.0)
+    while hasty.step():
+        pass
     assert study.digests() == study.expected()
 
 
@@ -221,6 +238,19 @@ def test_a_study_event_reaches_those_who_have_no_event_of_their_own(study: Watch
         "09-001": "2.0",
     }
     assert rows["09-001"]["zone"] == "Asia/Tokyo"
+    assert study.digests() == study.expected()
+
+
+def test_a_row_that_changes_takes_the_place_of_what_is_there_or_is_not(study: Watched) -> None:
+    study.post("01-001", *specs.screening)
+    study.post("01-002", *specs.screening)
+    study.projector.catch_up(STUDY)
+    with study.pool.connection() as connection:
+        connection.execute("DELETE FROM views.enrolment_1 WHERE participant = '01-001'")
+        connection.execute("UPDATE views.enrolment_1 SET zone = 'nowhere', dosed = true")
+    study.post("01-001", specs.visit("UNS", "2026-12-01"))
+    study.post("01-002", specs.visit("UNS", "2026-12-01"))
+    study.projector.catch_up(STUDY)
     assert study.digests() == study.expected()
 
 
