@@ -4,23 +4,25 @@ The variant is made in the bench's own database from the text of the real one: i
 the hash, and is called in turns with it, batch by batch, as the writer calls.
 """
 
+import asyncio
+import itertools
 import re
 from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
-from typing import Any, LiteralString, cast
+from secrets import randbits
+from typing import LiteralString, cast
 from uuid import uuid4
 
 import psycopg
-from psycopg import Connection
 
 from bench.append import bodies, draft
 from bench.measured import Row, Sample, in_turns, metered
 from bench.setting import Setting
-from infra.ledger.arrays import register
+from infra.ledger.asking import Connections
+from infra.ledger.batch import arguments, outcomes
 from infra.ledger.postgres import SQL
 from infra.ledger.types import Append, Appended
-from infra.ledger.writer import Call, Waiting
 from infra.postgres.pool import connect
 
 BATCH = 256
@@ -37,12 +39,15 @@ def rows(setting: Setting) -> Iterator[Row]:
     hashing = cast(LiteralString, SQL["append"])
     plain = cast(LiteralString, hashing.replace("append_batch", PLAIN))
     batches = setting.size(BATCHES, 15)
-    with closing(_connected(conninfo)) as one, closing(_connected(conninfo)) as other:
-        calls = {
-            "hashing": Call("hashing", hashing, lambda: one),
-            "plain": Call("plain", plain, lambda: other),
+    connect_here = partial(connect, conninfo)
+    with (
+        closing(Connections(hashing, connect_here)) as one,
+        closing(Connections(plain, connect_here)) as other,
+    ):
+        ways = {
+            name: partial(_appended, setting, name, connections, batches)
+            for name, connections in (("hashing", one), ("plain", other))
         }
-        ways = {name: partial(_appended, setting, call, batches) for name, call in calls.items()}
         found = in_turns(ways, setting.rounds * ROUNDS_MORE)
     yield Row(
         f"append in batches of {BATCH}, hashed and chained",
@@ -70,15 +75,10 @@ def unhashed(conninfo: str) -> None:
         connection.execute(f"GRANT EXECUTE ON FUNCTION cairn.{PLAIN} TO cairn_app".encode())
 
 
-def _connected(conninfo: str) -> Connection[tuple[Any, ...]]:
-    connection = connect(conninfo)
-    register(connection)
-    return connection
-
-
-def _appended(setting: Setting, call: Call, batches: int) -> Sample:
+def _appended(setting: Setting, study: str, connections: Connections, batches: int) -> Sample:
     facts = bodies()
     run = uuid4().hex[:8]
+    tokens = itertools.count(randbits(62))
     appends = []
     for number in range(batches):
         people = [f"{run}-{number // len(facts)}-{one}" for one in range(BATCH)]
@@ -86,10 +86,10 @@ def _appended(setting: Setting, call: Call, batches: int) -> Sample:
         version = number % len(facts) + 1
         appends.append([Append((draft(name, version, body, when),)) for name in people])
 
-    def append() -> int:
+    async def append() -> int:
         for some in appends:
-            waiting: Any = [Waiting(one, None, None) for one in some]  # type: ignore[arg-type]
-            assert all(isinstance(outcome, Appended) for outcome in call(waiting))
+            rows = await connections.ask(arguments(study, list(zip(tokens, some, strict=False))))
+            assert all(isinstance(outcome, Appended) for outcome in outcomes(some, rows))
         return batches * BATCH
 
-    return metered(append, setting.keeper)
+    return metered(lambda: asyncio.run(append()), setting.keeper)

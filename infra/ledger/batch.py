@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from infra.ledger.arrays import Bigints, Byteas, Ints, Texts, Utf8s
+from infra.ledger.arrays import bigints, byteas, ints, nullable_bigints, texts, utf8s
 from infra.ledger.types import (
     STUDY_STREAM,
     Append,
@@ -20,27 +20,28 @@ _MARK = b"\x03"
 _PREVIOUS = b"\x03P"
 
 
-def arguments(study: str, batch: Sequence[tuple[int, Append]]) -> dict[str, Any]:
-    """The arguments of `append_batch`: one list per column, as the migration explains them."""
+def arguments(study: str, batch: Sequence[tuple[int, Append]]) -> list[bytes]:
+    """The arguments of `append_batch`, in their order: one list per column, as the migration
+    explains them, each in PostgreSQL's binary format."""
     drafts = [draft for _, append in batch for draft in append.drafts]
     numbers = {STUDY_STREAM: 1}
     for draft in drafts:
         numbers.setdefault(draft.stream, len(numbers) + 1)
-    return {
-        "study": study,
-        "tokens": Bigints([token for token, _ in batch]),
-        "study_versions": Bigints([append.study_version for _, append in batch]),
-        "sizes": Ints([len(append.drafts) for _, append in batch]),
-        "names": Texts(numbers),
-        "stream_of": Ints([numbers[draft.stream] for draft in drafts]),
-        "versions": Bigints([draft.version for draft in drafts]),
-        "topics": Texts([draft.topic for draft in drafts]),
-        "sources": Texts([draft.source for draft in drafts]),
-        "ids": Texts([draft.event_id for draft in drafts]),
-        "fingerprints": Byteas([draft.fingerprint for draft in drafts]),
-        "judged": Byteas([_judged(draft.template) for draft in drafts]),
-        "templates": Utf8s([draft.template for draft in drafts]),
-    }
+    return [
+        study.encode(),
+        bigints([token for token, _ in batch]),
+        nullable_bigints([append.study_version for _, append in batch]),
+        ints([len(append.drafts) for _, append in batch]),
+        texts(list(numbers)),
+        ints([numbers[draft.stream] for draft in drafts]),
+        bigints([draft.version for draft in drafts]),
+        texts([draft.topic for draft in drafts]),
+        texts([draft.source for draft in drafts]),
+        texts([draft.event_id for draft in drafts]),
+        byteas([draft.fingerprint for draft in drafts]),
+        byteas([_judged(draft.template) for draft in drafts]),
+        utf8s([draft.template for draft in drafts]),
+    ]
 
 
 def outcomes(appends: Sequence[Append], rows: Iterable[tuple[Any, ...]]) -> list[Outcome]:
@@ -57,6 +58,8 @@ def outcomes(appends: Sequence[Append], rows: Iterable[tuple[Any, ...]]) -> list
             told[item - 1] = Duplicate(index, positions[0], stream, version, same)
         else:
             told[item - 1] = Conflict(stream, version)
+    if not told:
+        return [_appended(append, new) for append in appends]
     return [_next(append, told.get(number), new) for number, append in enumerate(appends)]
 
 
@@ -69,20 +72,17 @@ def _next(append: Append, told: Outcome | None, new: Iterator[tuple[int, bytes, 
 
 
 def _appended(append: Append, events: Iterator[tuple[int, bytes, bytes]]) -> Appended:
-    # The drafts come first: zip must not take an event that is the next append's.
-    return Appended(
-        tuple(
-            [
-                Stored(position, draft.stream, draft.version, draft.topic, body, digest.hex())
-                for draft, (position, digest, body) in zip(append.drafts, events, strict=False)
-            ]
+    stored = []
+    for draft in append.drafts:
+        position, digest, body = next(events)
+        stored.append(
+            Stored(position, draft.stream, draft.version, draft.topic, body, digest.hex())
         )
-    )
+    return Appended(tuple(stored))
 
 
 def _judged(template: bytes) -> bytes | None:
-    start = template.find(_PREVIOUS)
-    if start < 0:
+    start = template.rfind(_PREVIOUS) + len(_PREVIOUS)
+    if start < len(_PREVIOUS) or template.startswith(_MARK, start):
         return None
-    text = template[start + 2 : template.index(_MARK, start + 2)]
-    return bytes.fromhex(text.decode()) if text else None
+    return bytes.fromhex(template[start : template.index(_MARK, start)].decode())

@@ -61,7 +61,9 @@ class Notices:
         """Send what is due, then end the threads and their connections."""
         self._closing.set()
         self._some_changed.set()
-        for thread in self._threads.values():
+        with self._lock:
+            threads = list(self._threads.values())
+        for thread in threads:
             thread.join(CLOSE_SECONDS)
 
     def _start(self, name: str, run: Callable[[Connection[tuple[Any, ...]]], None]) -> None:

@@ -2,18 +2,18 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
-from concurrent.futures import Future
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, LiteralString
 
 from psycopg import Connection
 
-from infra.ledger.arrays import register
+from infra.ledger.asking import Connections
 from infra.ledger.ledger import PARTICIPANTS_PAGE, Deaf, Ledger, Log, Wake
 from infra.ledger.notices import Notices
+from infra.ledger.own_loop import OwnLoop
 from infra.ledger.types import Append, Found, Outcome, StoreAway, Stored, bounded
-from infra.ledger.writer import Waiting, Writer
+from infra.ledger.writer import CLOSE_SECONDS, Waiting, Writer
 from infra.postgres.pool import Pool, connect, conninfo_of, reading
 from infra.postgres.statements import load
 
@@ -116,24 +116,23 @@ class PostgresLedger(PostgresLog, Ledger):
 
     def __init__(self, pool: Pool) -> None:
         super().__init__(pool)
-        self._writers: dict[str, Writer] = {}
+        self._connections = Connections(SQL["append"], self._connect)
+        self._writers: dict[tuple[str, asyncio.AbstractEventLoop], Writer] = {}
         self._lock = threading.Lock()
+        self._own_loop = OwnLoop("ledger")
         self._notices = Notices(self._connect)
+        self._closed = False
 
     async def append(self, study: str, append: Append) -> Outcome:
         """Append all of it or nothing."""
         bounded(append)
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Outcome] = loop.create_future()
-        self._writer(study).submit(Waiting(append, future, loop))
-        return await future
+        if self._closed:
+            raise StoreAway("the ledger is closed")
+        return await self._writer(study).submit(append)
 
     def append_now(self, study: str, append: Append) -> Outcome:
         """The same for callers without an event loop; it blocks."""
-        bounded(append)
-        future: Future[Outcome] = Future()
-        self._writer(study).submit(Waiting(append, future, None))
-        return future.result()
+        return self._own_loop.run(self.append(study, append))
 
     def listen(self, wake: Wake) -> Deaf:
         """Be woken when events are appended, by whatever process."""
@@ -142,23 +141,34 @@ class PostgresLedger(PostgresLog, Ledger):
     def close(self) -> None:
         """Append what is queued, then let go of threads and connections; the pool stays open."""
         with self._lock:
-            writers = list(self._writers.values())
-        for writer in writers:
-            writer.close()
+            self._closed = True
+            writers = list(self._writers.items())
+        for (study, _), writer in writers:
+            if left := writer.close():
+                self._own_loop.run(self._finished(study, left), CLOSE_SECONDS)
+        self._own_loop.stop(CLOSE_SECONDS)
+        self._connections.close()
         self._notices.close()
 
+    async def _finished(self, study: str, left: Sequence[Waiting]) -> None:
+        await self._writer(study).finish(left)
+
     def _writer(self, study: str) -> Writer:
-        writer = self._writers.get(study)
+        """The study's writer for the loop that runs here."""
+        loop = asyncio.get_running_loop()
+        writer = self._writers.get((study, loop))
         if writer is None:
             with self._lock:
+                self._forget_ended_loops()
                 if len(self._writers) >= WRITERS_MAX:
                     raise StoreAway("too many studies are written to by one process")
-                writer = self._writers.setdefault(
-                    study, Writer(study, SQL["append"], self._connect, self._notices.appended)
-                )
+                writer = Writer(study, loop, self._connections, self._notices.appended)
+                self._writers[study, loop] = writer
         return writer
 
+    def _forget_ended_loops(self) -> None:
+        for one in [one for one in self._writers if one[1].is_closed()]:
+            del self._writers[one]
+
     def _connect(self) -> Connection[tuple[Any, ...]]:
-        connection = connect(conninfo_of(self._pool))
-        register(connection)
-        return connection
+        return connect(conninfo_of(self._pool))

@@ -108,8 +108,12 @@ def bounded(append: Append) -> None:
     drafts = append.drafts
     if not 1 <= len(drafts) <= APPEND_EVENTS_MAX:
         raise ValueError("an append has between one event and ten thousand")
-    ids = [(one.source, one.event_id) for one in drafts if one.event_id is not None]
-    if len(ids) > 1 and len(set(ids)) < len(ids):
-        raise ValueError("an event id stands twice in one append")
-    if ids and None in [source for source, _ in ids]:
-        raise ValueError("an event id of an append has no source")
+    ids: set[tuple[str, str]] = set()
+    for one in drafts:
+        if one.event_id is None:
+            continue
+        if one.source is None:
+            raise ValueError("an event id of an append has no source")
+        if (one.source, one.event_id) in ids:
+            raise ValueError("an event id stands twice in one append")
+        ids.add((one.source, one.event_id))

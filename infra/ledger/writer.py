@@ -1,24 +1,22 @@
 """Leaderless group commit: many callers' appends to one study in one transaction.
 
 While one batch is on its way the next accumulates; there is no timer, so a lone append waits for
-nobody. Several processes may do this on one study: the lock inside the database orders them.
+nobody. Each event loop sends for its own callers, so one that is held up holds up nobody else's;
+several loops and processes may do this on one study: the lock inside the database orders them.
 """
 
 import asyncio
-import functools
 import itertools
 import threading
-import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from secrets import randbits
-from typing import Any, LiteralString
 
 import psycopg
-from psycopg import Connection
 
+from infra.ledger.asking import Connections
 from infra.ledger.batch import arguments, outcomes
 from infra.ledger.types import Append, Appended, Outcome, StoreAway, StoreFull
 
@@ -26,10 +24,10 @@ BATCH_EVENTS_MAX = 1_000
 BATCH_BYTES_MAX = 1024 * 1024
 QUEUE_APPENDS_MAX = 10_000
 LANES_MAX = 2
+"""Batches on their way at once."""
 OVERLAP_APPENDS = 64
 """When so many wait, a second batch follows the first before its answer: the database goes from one
 to the next without a pause. Fewer wait, and share the batch that comes after."""
-IDLE_SECONDS = 30.0
 RETRY_SECONDS = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 """Waits before each attempt: a store that does not answer within their sum is away."""
 CLOSE_SECONDS = 15.0
@@ -38,22 +36,20 @@ DISK_FULL = "53100"
 AWAY = ("08", "53", "57", "58", "40", "55P03", "25006")
 """SQLSTATEs (or their classes) that say nothing against the append: the store has trouble."""
 
-Connect = Callable[[], Connection[tuple[Any, ...]]]
 Settled = tuple["Waiting", "Outcome | Exception"]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Waiting:
     """An append in the queue and who waits for it."""
 
     append: Append
-    future: "asyncio.Future[Outcome] | Future[Outcome]"
-    loop: asyncio.AbstractEventLoop | None
-    token: int = field(default_factory=functools.partial(next, itertools.count(randbits(62))))
+    future: "asyncio.Future[Outcome]"
+    token: int = field(default_factory=partial(next, itertools.count(randbits(62))))
     """Kept with its events: after a lost connection it tells our own work from another's."""
 
     def settle(self, outcome: Outcome | Exception) -> None:
-        """Hand over the outcome, unless the caller has gone."""
+        """Hand over the outcome, on the loop of who waits, unless the caller has gone."""
         if self.future.done():
             return
         if isinstance(outcome, Exception):
@@ -63,170 +59,147 @@ class Waiting:
 
 
 class Writer:
-    """Appends to one study while there is work, in lanes: a thread with a connection of its own."""
+    """Appends to one study for the callers of one event loop, and is used on that loop alone."""
 
     def __init__(
         self,
         study: str,
-        statement: LiteralString,
-        connect: Connect,
+        loop: asyncio.AbstractEventLoop,
+        connections: Connections,
         appended: Callable[[str], None],
     ) -> None:
         self._study = study
-        self._statement = statement
-        self._connect = connect
+        self._loop = loop
+        self._connections = connections
         self._appended = appended
         self._queue: deque[Waiting] = deque()
-        self._ready = threading.Condition()
-        self._lanes: set[threading.Thread] = set()
-        self._in_flight = 0
-        self._closing = False
+        self._called = False
+        self._on_the_way: list[Sequence[Waiting]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._ending: list[threading.Event] = []
 
-    def submit(self, waiting: Waiting) -> None:
-        """Queue an append; StoreAway when the queue is full or the ledger is closed."""
-        with self._ready:
-            if self._closing:
-                raise StoreAway("the ledger is closed")
-            if len(self._queue) >= QUEUE_APPENDS_MAX:
-                raise StoreAway("too many appends are waiting")
-            self._queue.append(waiting)
-            if waiting.loop is None or len(self._queue) >= OVERLAP_APPENDS:
-                self._call()
-                return
-        # After what the loop has in hand: what is judged in one round of it rides in one batch,
-        # unless that is worth a call by itself.
-        waiting.loop.call_soon(self._wake)
+    def submit(self, append: Append) -> "asyncio.Future[Outcome]":
+        """Queue an append; StoreAway when too many wait."""
+        if len(self._queue) >= QUEUE_APPENDS_MAX:
+            raise StoreAway("too many appends are waiting")
+        waiting = Waiting(append, self._loop.create_future())
+        self._queue.append(waiting)
+        if not self._called:
+            # After what the loop has in hand: what is judged in one round of it rides in one batch.
+            self._called = True
+            self._loop.call_soon(self._set_out)
+        return waiting.future
 
-    def close(self) -> None:
-        """Append what is queued, then end the lanes."""
-        with self._ready:
-            self._closing = True
-            self._call()
-            self._ready.notify_all()
-            lanes = list(self._lanes)
-        for lane in lanes:
-            lane.join(CLOSE_SECONDS)
+    async def finish(self, left: Iterable[Waiting]) -> None:
+        """Append what another loop does not come to, and tell its callers.
 
-    def _wake(self) -> None:
-        with self._ready:
-            self._call()
+        It may be on its way there: its token finds it then, whichever of the two comes first.
+        """
+        both = [(one, Waiting(one.append, self._loop.create_future(), one.token)) for one in left]
+        self._queue.extend(ours for _, ours in both)
+        self._set_out()
+        for theirs, ours in both:
+            outcome: Outcome | Exception
+            try:
+                outcome = await ours.future
+            except (StoreAway, StoreFull, psycopg.Error) as error:
+                outcome = error
+            loop = theirs.future.get_loop()
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(theirs.settle, outcome)
 
-    def _call(self) -> None:
-        """Wake a lane, or open one, when a batch should set out."""
-        if not self._due():
-            return
-        if self._in_flight == len(self._lanes) < LANES_MAX:
-            lane = threading.Thread(target=self._run, name=f"ledger-{self._study}", daemon=True)
-            self._lanes.add(lane)
-            lane.start()
-        else:
-            self._ready.notify()
+    def close(self) -> list[Waiting]:
+        """Wait, in whatever thread, until nothing is queued or on its way.
 
-    def _due(self) -> bool:
-        """Whether a batch should set out: the only one on its way, or a second that is worth it."""
-        return bool(self._queue) and (self._in_flight == 0 or len(self._queue) >= OVERLAP_APPENDS)
+        Given back is what the loop cannot come to: it waits here itself, or has ended.
+        """
+        if self._loop.is_running() and not _runs_here(self._loop):
+            ended = threading.Event()
+            self._loop.call_soon_threadsafe(self._end, ended)
+            if ended.wait(CLOSE_SECONDS):
+                return []
+        return self._with_queue([one for batch in list(self._on_the_way) for one in batch])
 
-    def _run(self) -> None:
-        call = Call(self._study, self._statement, self._connect)
-        try:
-            while batch := self._next():
-                settled = self._settled(call, batch)
-                _deliver(settled)
-                if any(isinstance(outcome, Appended) for _, outcome in settled):
-                    self._appended(self._study)
-        finally:
-            call.disconnect()
+    def _end(self, ended: threading.Event) -> None:
+        self._ending.append(ended)
+        self._set_out()
 
-    def _next(self) -> list[Waiting] | None:
-        """The next batch; None when there is nothing to do for a while, or ever."""
-        with self._ready:
-            self._ready.wait_for(lambda: self._due() or self._closing, IDLE_SECONDS)
-            if self._due() or (self._closing and self._queue):
-                share = len(self._queue) if self._in_flight else (len(self._queue) + 1) // 2
-                self._in_flight += 1
-                batch = taken(self._queue, max(share, OVERLAP_APPENDS))
-                self._call()
-                return batch
-            self._lanes.discard(threading.current_thread())
-        return None
+    def _set_out(self) -> None:
+        """Send batches while one is due: the only one on its way, or a second that is worth it."""
+        self._called = False
+        while self._queue and len(self._on_the_way) < LANES_MAX:
+            share = len(self._queue) if self._on_the_way else (len(self._queue) + 1) // 2
+            if self._on_the_way and share < OVERLAP_APPENDS:
+                break
+            batch = taken(self._queue, max(share, OVERLAP_APPENDS))
+            self._on_the_way.append(batch)
+            task = self._loop.create_task(self._carry(batch))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        if not self._on_the_way:
+            for ended in self._ending:
+                ended.set()
 
-    def _settled(self, call: "Call", batch: list[Waiting]) -> list[Settled]:
-        """The batch with its outcomes. Whatever goes wrong here, nobody is left waiting."""
+    async def _carry(self, batch: Sequence[Waiting]) -> None:
+        """Append a batch and tell its callers. Whatever goes wrong here, nobody is left waiting."""
         settled: list[Settled] | None = None
         try:
-            settled = self._committed(call, batch)
+            settled = await self._committed(batch)
         finally:
-            with self._ready:
-                self._in_flight -= 1
-                if settled is None:
-                    self._lanes.discard(threading.current_thread())
-                    batch += self._queue
-                    self._queue.clear()
+            self._on_the_way.remove(batch)
             if settled is None:
-                _deliver([(waiting, StoreAway("the writer failed")) for waiting in batch])
-        return settled
+                settled = [(one, StoreAway("the writer failed")) for one in self._with_queue(batch)]
+            for waiting, outcome in settled:
+                waiting.settle(outcome)
+            if any(isinstance(outcome, Appended) for _, outcome in settled):
+                self._appended(self._study)
+            self._set_out()
 
-    def _committed(self, call: "Call", batch: Sequence[Waiting]) -> list[Settled]:
+    def _with_queue(self, batch: Sequence[Waiting]) -> list[Waiting]:
+        """A batch and whoever queued meanwhile, who are not in the queue any more."""
+        waiting = list(batch)
+        while self._queue:
+            waiting.append(self._queue.popleft())
+        return waiting
+
+    async def _committed(self, batch: Sequence[Waiting]) -> list[Settled]:
         """Commit a batch; when the database rejects it as a whole, halve it to find the culprit."""
         try:
-            return list(zip(batch, call(batch), strict=True))
+            return list(zip(batch, await self._called_for(batch), strict=True))
         except StoreFull as full:
             return [(waiting, full) for waiting in batch]
         except StoreAway as away:
             # Whoever queued meanwhile would wait as long again, and in vain.
-            with self._ready:
-                batch = [*batch, *self._queue]
-                self._queue.clear()
-            return [(waiting, away) for waiting in batch]
+            return [(waiting, away) for waiting in self._with_queue(batch)]
         except psycopg.Error as error:
             if len(batch) == 1:
                 return [(batch[0], error)]
             middle = len(batch) // 2
-            return self._committed(call, batch[:middle]) + self._committed(call, batch[middle:])
+            first = await self._committed(batch[:middle])
+            return first + await self._committed(batch[middle:])
 
-
-class Call:
-    """Calls of the ledger's function on a connection that is made anew when it is lost."""
-
-    def __init__(self, study: str, statement: LiteralString, connect: Connect) -> None:
-        self._study = study
-        self._statement = statement
-        self._connect = connect
-        self._connection: Connection[tuple[Any, ...]] | None = None
-
-    def __call__(self, batch: Sequence[Waiting]) -> list[Outcome]:
+    async def _called_for(self, batch: Sequence[Waiting]) -> list[Outcome]:
         """Append a batch, trying again and again while the store has trouble.
 
         When the connection is lost the outcome is unknown. The same tokens are sent again: what was
         committed is found by them and answered as appended, so nothing doubles and nobody is told
         of a conflict with himself. Raises StoreAway, StoreFull, psycopg.Error.
         """
-        appends = [waiting.append for waiting in batch]
         values = arguments(self._study, [(waiting.token, waiting.append) for waiting in batch])
         for wait in RETRY_SECONDS:
             if wait:
-                time.sleep(wait)
+                await asyncio.sleep(wait)
             try:
-                if self._connection is None:
-                    self._connection = self._connect()
-                cursor = self._connection.execute(
-                    self._statement, values, prepare=True, binary=True
-                )
-                return outcomes(appends, cursor)
+                rows = await self._connections.ask(values)
+                return outcomes([waiting.append for waiting in batch], rows)
             except psycopg.Error as error:
                 state = error.sqlstate or ""
                 if state == DISK_FULL:
                     raise StoreFull("the store's disk is full") from error
                 if state and not state.startswith(AWAY):
                     raise
-                self.disconnect()
+                self._connections.drop()
         raise StoreAway("the store does not answer")
-
-    def disconnect(self) -> None:
-        """Let go of the connection; the next call makes another."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
 
 
 def taken(queue: "deque[Waiting]", share: int) -> list[Waiting]:
@@ -236,12 +209,14 @@ def taken(queue: "deque[Waiting]", share: int) -> list[Waiting]:
     ids: set[tuple[str | None, str]] = set()
     events = size = 0
     while queue and len(batch) < share:
-        drafts = queue[0].append.drafts
-        events += len(drafts)
-        size += sum([len(draft.template) for draft in drafts])
+        theirs = []
+        for draft in queue[0].append.drafts:
+            events += 1
+            size += len(draft.template)
+            if draft.event_id is not None:
+                theirs.append((draft.source, draft.event_id))
         if batch and (events > BATCH_EVENTS_MAX or size > BATCH_BYTES_MAX):
             break
-        theirs = [(draft.source, draft.event_id) for draft in drafts if draft.event_id is not None]
         if ids.isdisjoint(theirs):
             ids.update(theirs)
             batch.append(queue.popleft())
@@ -251,19 +226,8 @@ def taken(queue: "deque[Waiting]", share: int) -> list[Waiting]:
     return batch
 
 
-def _deliver(settled: Sequence[Settled]) -> None:
-    """Hand over outcomes: event loops are woken once per batch, not once per caller."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[Settled]] = {}
-    for waiting, outcome in settled:
-        if waiting.loop is None:
-            waiting.settle(outcome)
-        else:
-            by_loop.setdefault(waiting.loop, []).append((waiting, outcome))
-    for loop, theirs in by_loop.items():
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(_settle, theirs)
-
-
-def _settle(settled: Sequence[Settled]) -> None:
-    for waiting, outcome in settled:
-        waiting.settle(outcome)
+def _runs_here(loop: asyncio.AbstractEventLoop) -> bool:
+    try:
+        return asyncio.get_running_loop() is loop
+    except RuntimeError:
+        return False

@@ -6,15 +6,15 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
-from infra.ledger import writer
-from infra.ledger.arrays import Bigints, register
+from infra.ledger import asking, writer
+from infra.ledger.arrays import bigints
+from infra.ledger.asking import Connections
 from infra.ledger.batch import arguments, outcomes
 from infra.ledger.postgres import PostgresLedger
 from infra.ledger.types import Append, Appended, Conflict, Outcome, StoreAway, StoreFull
@@ -68,7 +68,7 @@ def test_callers_who_wait_together_share_transactions(ledger, owner) -> None:
 
 def test_an_append_whose_answer_was_lost_is_answered_when_it_is_sent_again(database: str) -> None:
     """The first answer never arrives: the same tokens on a new connection give the same answer."""
-    statement = load("ledger")["append"]
+    connections = Connections(load("ledger")["append"], lambda: connect(database))
     appends = [
         Append((draft("A", 1), draft("B", 1, "E1", index=1))),
         Append((draft("A", 3),)),
@@ -77,18 +77,18 @@ def test_an_append_whose_answer_was_lost_is_answered_when_it_is_sent_again(datab
     values = arguments("S", list(zip((7, 8, 9), appends, strict=True)))
 
     def send() -> list[Outcome]:
-        with connect(database) as connection:
-            register(connection)
-            return outcomes(appends, connection.execute(statement, values, binary=True))
+        connections.drop()
+        return outcomes(appends, asyncio.run(connections.ask(values)))
 
     first, second = send(), send()
     assert first == second
     assert first[1] == Conflict("A", 1)
     assert [one.position for one in first[0].stored] == [1, 2]
-    values["tokens"] = Bigints([17, 18, 19])
+    values[1] = bigints([17, 18, 19])
     duplicate, _, conflict = send()
     assert duplicate.position == 2
     assert conflict == Conflict("C", 1)
+    connections.close()
 
 
 @pytest.mark.parametrize("event_id", [None, "E2"])
@@ -270,76 +270,46 @@ def test_a_store_that_does_not_answer_is_away(monkeypatch, tmp_path: Path) -> No
 
 def test_a_full_queue_and_a_closed_ledger_turn_callers_away(ledger, owner, monkeypatch) -> None:
     monkeypatch.setattr(writer, "QUEUE_APPENDS_MAX", 3)
-    with owner.transaction():
-        # A writer is held up, so that the queue behind it fills.
-        owner.execute("LOCK TABLE cairn.head IN EXCLUSIVE MODE")
-        waiting = [writer.Waiting(Append((draft(f"P{n}", 1),)), Future(), None) for n in range(9)]
 
-        def submitted() -> int:
-            for number, one in enumerate(waiting):
-                try:
-                    ledger._writer("S").submit(one)
-                except StoreAway:
-                    return number
-            raise AssertionError("the queue has no bound")
+    async def run() -> tuple[int, list[Outcome | BaseException]]:
+        sent = []
+        with owner.transaction():
+            # A writer is held up, so that the queue behind it fills.
+            owner.execute("LOCK TABLE cairn.head IN EXCLUSIVE MODE")
+            for number in range(9):
+                sent.append(asyncio.ensure_future(ledger.append("S", one(f"P{number}"))))
+                await asyncio.sleep(0)
+            taken = [not one.done() for one in sent].count(True)
+        return taken, await asyncio.gather(*sent, return_exceptions=True)
 
-        taken = submitted()
-        assert 3 <= taken <= 6
-    got = [one.future.result(WAIT_SECONDS) for one in waiting[:taken]]
-    assert all(isinstance(outcome, Appended) for outcome in got)
+    def one(name: str) -> Append:
+        return Append((draft(name, 1),))
+
+    taken, got = asyncio.run(run())
+    assert 3 <= taken <= 6
+    assert all(isinstance(outcome, Appended) for outcome in got[:taken])
+    assert all(isinstance(outcome, StoreAway) for outcome in got[taken:])
     ledger.close()
     with pytest.raises(StoreAway):
         appended(ledger, draft("A", 1))
+    with pytest.raises(StoreAway):
+        asyncio.run(ledger.append("S", one("A")))
 
 
-def test_what_is_appended_in_one_round_of_the_loop_is_one_transaction(pool) -> None:
-    ledger = PostgresLedger(pool)
-
-    async def judged(name: str) -> Outcome:
-        # A read that lets other threads run: the first append must not set out meanwhile.
-        assert ledger.head("S") == 0
-        return await ledger.append("S", Append((draft(name, 1),)))
-
-    async def run() -> list[Outcome]:
-        return await asyncio.gather(*(judged(f"P{n}") for n in range(8)))
-
-    assert all(isinstance(outcome, Appended) for outcome in asyncio.run(run()))
-    with pool.connection() as connection:
-        row = connection.execute("SELECT count(DISTINCT xmin::text) FROM cairn.event").fetchone()
-    assert row == (1,)
-    ledger.close()
-
-
-def test_closing_waits_for_what_the_loop_did_not_come_to_send(pool) -> None:
-    ledger = PostgresLedger(pool)
-
-    async def run() -> Outcome:
-        sent = asyncio.ensure_future(ledger.append("S", Append((draft("P", 1),))))
-        await asyncio.sleep(0)
-        ledger.close()
-        assert ledger.head("S") == 1
-        return await sent
-
-    assert isinstance(asyncio.run(run()), Appended)
-
-
-def test_what_is_queued_when_the_ledger_closes_is_still_appended(pool) -> None:
-    ledger = PostgresLedger(pool)
-
-    async def run() -> list[Outcome]:
-        sent = [
-            asyncio.ensure_future(ledger.append("S", Append((draft(f"P{n}", 1),))))
-            for n in range(50)
-        ]
-        await asyncio.sleep(0)
-        await asyncio.to_thread(ledger.close)
-        return await asyncio.gather(*sent)
-
-    assert all(isinstance(outcome, Appended) for outcome in asyncio.run(run()))
+def test_a_commit_that_fails_after_the_rows_is_not_an_append(ledger, owner) -> None:
+    """The rows are answered before the commit: only what comes after it counts."""
+    owner.execute(TROUBLE.format(sqlstate="53100").partition("CREATE TRIGGER")[0])
+    owner.execute(
+        "CREATE CONSTRAINT TRIGGER trouble AFTER INSERT ON cairn.event"
+        " DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION trouble()"
+    )
+    with pytest.raises(StoreFull):
+        appended(ledger, draft("A", 1))
+    assert ledger.head("S") == 0
 
 
 def test_an_idle_writer_lets_go_of_its_connection(ledger, owner, monkeypatch) -> None:
-    monkeypatch.setattr(writer, "IDLE_SECONDS", 0.01)
+    monkeypatch.setattr(asking, "IDLE_SECONDS", 0.01)
     appended(ledger, draft("A", 1))
 
     until(lambda: not owner.execute(WRITERS).fetchall())

@@ -1,11 +1,9 @@
 -- The ledger's statements. They run as the application's role.
 
 -- name: append
+-- Prepared once for each connection, so its parameters have numbers.
 SELECT item, outcome, index, stream, version, same, positions, hashes, bodies
-FROM cairn.append_batch(
-    %(study)b, %(tokens)b, %(study_versions)b, %(sizes)b, %(names)b, %(stream_of)b, %(versions)b,
-    %(topics)b, %(sources)b, %(ids)b, %(fingerprints)b, %(judged)b, %(templates)b
-);
+FROM cairn.append_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13);
 
 -- name: find
 SELECT position, stream, version, fingerprint FROM cairn.event
