@@ -7,6 +7,7 @@ read: only its own, or a statement crosses studies.
 
 import contextlib
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,10 @@ TABLE = re.compile(
     r"CREATE TABLE (?:IF NOT EXISTS )?((?:cairn|views)\.\w+) \(\n"
     r"(    study text[^;]*?\n)\)(?: WITH \(fillfactor = \d+\))?;"
 )
+OTHERS = """
+SELECT FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
+    AND backend_type = 'client backend'
+"""
 LISTS_STUDIES = "head"
 """The one table whose rows are asked for across studies: which studies are there at all."""
 
@@ -62,7 +67,10 @@ def divided(server: Any) -> Iterator[str]:
             owner.execute(distributed(statements(view)["table"]))
             owner.execute(f"ALTER TABLE views.{view.name}_{view.version} OWNER TO cairn_app")
     with psycopg.connect(conninfo, autocommit=True) as owner:
-        owner.execute("SELECT pg_stat_reset()")  # building an index scans its table
+        # Building an index scans its table, and a connection tells so when it has ended.
+        while owner.execute(OTHERS).fetchall():
+            time.sleep(0.01)
+        owner.execute("SELECT pg_stat_reset()")
     yield conninfo
     with psycopg.connect(server.conninfo("postgres"), autocommit=True) as admin:
         admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
