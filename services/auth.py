@@ -9,7 +9,7 @@ import binascii
 import hashlib
 import hmac
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -50,21 +50,19 @@ class Caller:
     """Who asks."""
 
     claims: Claims
+    actor: Actor = field(init=False, compare=False)
+    """As an event's envelope names who recorded it."""
+    source: str = field(init=False, compare=False)
+    """The source of events that name none: the authenticated client."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "actor", Actor(id=self.claims.id, role=self.claims.role))
+        object.__setattr__(self, "source", f"urn:cairn:client:{self.claims.id}")
 
     @property
     def role(self) -> Role:
         """The role the token gives."""
         return self.claims.role
-
-    @property
-    def actor(self) -> Actor:
-        """As an event's envelope names who recorded it."""
-        return Actor(id=self.claims.id, role=self.claims.role)
-
-    @property
-    def source(self) -> str:
-        """The source of events that name none: the authenticated client."""
-        return f"urn:cairn:client:{self.claims.id}"
 
     def opens_study(self, study: str) -> bool:
         """Whether the study is within the token's scope."""

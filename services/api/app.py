@@ -9,6 +9,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from services.api import (
     amendments,
@@ -44,9 +45,20 @@ _HOT = {
 """Paths whose posts are answered without the framework's detour."""
 
 
+class Interface(FastAPI):
+    """The framework's application, with the hot routes before all of it."""
+
+    direct: Direct
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if not await self.direct.answers(scope, receive, send):
+            await super().__call__(scope, receive, send)
+
+
 def create_app(cairn: Cairn) -> FastAPI:
     """The REST interface of an open Cairn; whoever opened it closes it."""
-    app = FastAPI(
+    app = Interface(
         title="Cairn",
         version=version("cairn-trial"),
         docs_url=None,
@@ -70,8 +82,8 @@ def create_app(cairn: Cairn) -> FastAPI:
         app.add_exception_handler(kind, _refused)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_middleware(Direct, endpoints=_HOT, refusals=OURS, refused=_refused)
     app.add_middleware(Watched, measures=app.state.measures)
+    app.direct = Direct(app, _HOT, OURS, _refused, app.state.measures)
     openapi.install(app)
     return app
 

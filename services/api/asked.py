@@ -3,7 +3,7 @@
 import re
 from dataclasses import replace
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from services import conditions
 from services.auth import Caller
@@ -57,10 +57,13 @@ async def body_of(request: Request) -> bytes:
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > BATCH_MAX_BYTES:
         raise TooLarge(BATCH_MAX_BYTES)
-    body = bytearray()
-    most = EVENT_MAX_BYTES
-    async for chunk in request.stream():
-        body += chunk
+    body, most, more = bytearray(), EVENT_MAX_BYTES, True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
         if len(body) > most:
             # Only an array may be larger than an event; its elements are measured one by one.
             most = BATCH_MAX_BYTES if is_array(bytes(body[:64])) else EVENT_MAX_BYTES

@@ -8,9 +8,13 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 
+from fastapi import FastAPI
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
+
+from services.api.watched import Measures, Watched
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 Handler = Callable[[Request, Exception], Awaitable[Response]]
@@ -26,45 +30,73 @@ class Route(NamedTuple):
     pattern: re.Pattern[str]
 
 
+class Fields(Headers):
+    """The headers of a request, gone through once: each is asked for by name and seldom there."""
+
+    def __init__(self, scope: Scope) -> None:
+        super().__init__(scope=scope)
+        self._first: dict[str, str] = {}
+        for name, value in reversed(self.raw):
+            self._first[name.decode("latin-1")] = value.decode("latin-1")
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The first header of the name, which is in lower case."""
+        return self._first.get(name, default)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._first
+
+    def getlist(self, name: str) -> list[str]:
+        """Every header of the name, which is in lower case."""
+        return super().getlist(name) if name in self._first else []
+
+
+class Hot(Request):
+    """A request of a hot route."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        super().__init__(scope, receive, send)
+        self._headers = Fields(scope)
+
+
 class Direct:
-    """Answers posts of the given paths; everything else goes on to the application."""
+    """Answers posts of the given paths; everything else goes on to the framework."""
 
     def __init__(
         self,
-        app: ASGIApp,
+        app: FastAPI,
         endpoints: Mapping[str, Endpoint],
         refusals: tuple[type[Exception], ...],
         refused: Handler,
+        measures: Measures,
     ) -> None:
         self._app = app
         self._routes = [Route(path, one, _pattern(path)) for path, one in endpoints.items()]
         self._refusals = refusals
         self._refused = refused
+        self._watched = Watched(self._answer, measures)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        found = self._found(scope)
-        if found is None:
-            await self._app(scope, receive, send)
-            return
-        request = Request(scope, receive, send)
-        try:
-            response = await found.endpoint(request)
-        except self._refusals as error:
-            response = await self._refused(request, error)
-        await response(scope, receive, send)
-
-    def _found(self, scope: Scope) -> Route | None:
+    async def answers(self, scope: Scope, receive: Receive, send: Send) -> bool:
+        """Answer one request if it is one of these; whether it was."""
         if scope["type"] != "http" or scope["method"] != "POST" or scope.get("root_path"):
-            return None
+            return False
         path: str = scope["path"]
         for route in self._routes:
             match = route.pattern.fullmatch(path)
             if match is not None:
-                parameters: dict[str, Any] = match.groupdict()
-                scope["path_params"], scope["route"] = parameters, route
-                return route
-        return None
+                scope["app"], scope["route"] = self._app, route
+                scope["path_params"] = match.groupdict()
+                await self._watched(scope, receive, send)
+                return True
+        return False
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Hot(scope, receive, send)
+        try:
+            response = await scope["route"].endpoint(request)
+        except self._refusals as error:
+            response = await self._refused(request, error)
+        await response(scope, receive, send)
 
 
 def _pattern(path: str) -> re.Pattern[str]:

@@ -41,25 +41,34 @@ def events_bytes(events: Iterable[Stored]) -> bytes:
     return b"[%s]" % b",".join(map(event_bytes, events))
 
 
+class Told(Response):
+    """What was recorded, as bytes; its headers are made of what is known, not of what may be."""
+
+    def __init__(self, status: int, body: bytes, *headers: tuple[bytes, bytes]) -> None:
+        self.status_code = status
+        self.body = body
+        self.background = None
+        length = (b"content-length", b"%d" % len(body))
+        self.raw_headers = [*headers, length, (b"content-type", JSON.encode())]
+
+
 def answer_reply(study: str, answer: Answer, receipts: Receipts) -> Response:
     """What was recorded: 201 the first time, 200 when it is the first answer again."""
-    last = _last_of_stream(answer)
-    parts = [b"{"]
-    if answer.participant is not None:
-        parts.append(b'"participant":%s,' % orjson.dumps(answer.participant))
-    parts.append(
-        b'"version":%d,"position":%d,"receipt":%s,"events":%s}'
-        % (
-            answer.version,
-            answer.events[-1].position,
-            orjson.dumps(receipts.signed(study, last)),
-            events_bytes(answer.events),
-        )
+    receipt = receipts.signed(study, _last_of_stream(answer))
+    body = b'{%s"version":%d,"position":%d,"receipt":%s,"events":%s}' % (
+        b"" if answer.participant is None else b'"participant":"%s",' % answer.participant.encode(),
+        answer.version,
+        answer.events[-1].position,
+        orjson.dumps(receipt),
+        events_bytes(answer.events),
     )
-    headers = {"ETag": etag(answer.version), "Location": _location(study, answer)}
+    headers = [
+        (b"etag", etag(answer.version).encode()),
+        (b"location", _location(study, answer).encode()),
+    ]
     if answer.replayed:
-        headers["Idempotent-Replayed"] = "true"
-    return Response(b"".join(parts), 200 if answer.replayed else 201, headers, JSON)
+        headers.append((b"idempotent-replayed", b"true"))
+    return Told(200 if answer.replayed else 201, body, *headers)
 
 
 def etag(version: int) -> str:
@@ -78,15 +87,10 @@ def list_bytes(position: int, items: bytes, extra: Mapping[str, Any] | None = No
 
 def _last_of_stream(answer: Answer) -> Stored:
     """The event that the stream's chain ends in: its hash binds all the others of the stream."""
-    return next(
-        (
-            one
-            for one in reversed(answer.events)
-            if one.version == answer.version
-            and (answer.participant is None or one.stream == answer.participant)
-        ),
-        answer.events[-1],
-    )
+    for one in reversed(answer.events):
+        if one.version == answer.version and answer.participant in (None, one.stream):
+            return one
+    return answer.events[-1]
 
 
 def _location(study: str, answer: Answer) -> str:
