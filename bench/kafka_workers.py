@@ -26,7 +26,7 @@ from bench.kafka import JOURNEYS, broker, posted, relay_process
 from bench.measured import Row, Sample
 from bench.processes import cpu_seconds
 from bench.setting import Setting
-from bench.views import NOW, begun, filled
+from bench.views import begun, filled
 from bench.visible import Watch, reflected
 from infra.documents import PostgresDocuments
 from infra.kafka.brokers import Brokers
@@ -38,6 +38,8 @@ from infra.projection.projector import Projector
 from infra.projection.tables import ViewTables
 from infra.vault.keyring import KeyRing, MemoryKeyStore
 from projections.catalogue import VIEWS
+from services.bootstrap import now
+from services.concluding import Concluding
 from services.door.cloudevents import written
 from services.publishing import Publishing
 from services.record import Recording
@@ -121,26 +123,40 @@ def throughput(
         documents = PostgresDocuments(pool)
         tables = ViewTables(pool, VIEWS)
         recording = Recording(
-            ledger, KeyRing(bytes(32), MemoryKeyStore()), HotState(ledger, documents), lambda: NOW
+            ledger, KeyRing(bytes(32), MemoryKeyStore()), HotState(ledger, documents), now
         )
         asyncio.run(begun(recording, Publishing(recording, documents)))
         asyncio.run(filled(ledger, participants))
+        concluded(recording, Projector(ledger, documents, tables))
         head = ledger.head(STUDY)
-        relayed(ledger, pool, conninfo, bootstrap, head)
+        afresh(pool)
         projector = Projector(ledger, documents, tables)
         began, before = time.perf_counter(), time.process_time()
         projector.catch_up(STUDY)
         seconds, spent = time.perf_counter() - began, time.process_time() - before
         found[ALONE] = Figures(head / seconds, spent / head * 1e3)
-        for count in WORKERS:
-            afresh(pool)
-            with workers(folder, conninfo, bootstrap, count, "kafka") as processes:
-                found[f"Kafka, workers: {count}"] = rate(tables, STUDY, head, processes)
+        with relayed(ledger, pool, conninfo, bootstrap, head):
+            for count in WORKERS:
+                afresh(pool)
+                with workers(folder, conninfo, bootstrap, count, "kafka") as processes:
+                    found[f"Kafka, workers: {count}"] = rate(tables, STUDY, head, processes)
     return found
 
 
-def relayed(ledger: PostgresLedger, pool: Pool, conninfo: str, bootstrap: str, head: int) -> None:
-    """The whole ledger in its topic."""
+def concluded(recording: Recording, projector: Projector) -> None:
+    """Nothing is left for the clock workers in the processes that are measured."""
+    clock = Concluding(recording, projector.tables, now)
+    projector.catch_up(STUDY)
+    while clock.step():
+        projector.catch_up(STUDY)
+
+
+@contextlib.contextmanager
+def relayed(
+    ledger: PostgresLedger, pool: Pool, conninfo: str, bootstrap: str, head: int
+) -> Iterator[None]:
+    """The whole ledger in its topic, and a relay that goes on: without one, whatever is recorded
+    meanwhile makes the workers' projectors follow the ledger instead."""
     cursors = RelayCursors(pool)
     brokers = Brokers((bootstrap,))
     ports = Ports(ledger, cursors, conninfo, brokers, written, lambda *_, **__: None)
@@ -149,8 +165,11 @@ def relayed(ledger: PostgresLedger, pool: Pool, conninfo: str, bootstrap: str, h
     thread.start()
     while (cursor := cursors.find(STUDY)) is None or cursor.position < head:
         time.sleep(0.01)
-    relay.stop(stop)
-    thread.join()
+    try:
+        yield
+    finally:
+        relay.stop(stop)
+        thread.join()
 
 
 def afresh(pool: Pool) -> None:

@@ -14,6 +14,8 @@ import psycopg
 
 from infra.kafka.activity import Activity
 from infra.ledger.types import StoreAway
+from infra.postgres.lease import Lease
+from infra.postgres.pool import conninfo_of as conninfo_of_pool
 from services import logs
 from services.bootstrap import Cairn, worker_ports
 from services.pulse import beat
@@ -22,6 +24,9 @@ BACKOFF_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
 STOP_SECONDS_MAX = 20.0
 CLOCK_SECONDS = 15.0
 """How often the clock worker looks for windows that closed; at a reporting limit it is there."""
+CLOCK_LEASE = "clock"
+CLOCK_LEASE_SECONDS = 300.0
+"""A process that hangs in one look for so long gives way; one that dies does so at once."""
 
 
 class Loop:
@@ -81,8 +86,9 @@ class Workers:
         concluding = cairn.concluding
         self._loops = [
             Loop("projector", self._project),
-            Loop("clock", concluding.step, lambda: concluding.pause(CLOCK_SECONDS)),
+            Loop("clock", self._conclude, lambda: concluding.pause(CLOCK_SECONDS)),
         ]
+        self._by_kafka = by_kafka
         if by_kafka:
             ports = replace(worker_ports(cairn), beat=beat)
             from infra.kafka.workers import Worker
@@ -114,8 +120,17 @@ class Workers:
 
     def _project(self) -> bool:
         """Follow the ledger until told to stop."""
-        self._cairn.projector.run(self._over)
+        self._cairn.projector.run(self._over, stand_by=self._by_kafka)
         return False
+
+    def _conclude(self) -> bool:
+        """Conclude what is due, unless another process is at it: each would judge everybody whom
+        time concerns, and the ledger take one's conclusions."""
+        lease = Lease.taken(conninfo_of_pool(self._cairn.pool), CLOCK_LEASE, CLOCK_LEASE_SECONDS)
+        if lease is None:
+            return False
+        with lease:
+            return self._cairn.concluding.step()
 
     def _take_in(self) -> bool:
         """Take in what the group gives until told to stop."""

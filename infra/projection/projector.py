@@ -25,6 +25,9 @@ from infra.room import Room
 
 POLL_SECONDS = 1.0
 ASIDE_SECONDS = 1.0
+OVERTAKEN_SECONDS = 5.0
+"""A projector that was faster is given so long for its next batch. On a busy machine one takes some
+seconds; whoever comes back earlier computes the same rows, and makes it take longer still."""
 STALLED_SECONDS = 20.0
 """Partitions that nobody moved for so long, with events waiting, are joined."""
 JOIN_ROUNDS_MAX = 20
@@ -59,6 +62,9 @@ class Projector:
         self._divided: dict[str, _Watched] = {}
         self._woken = threading.Event()
         self._listening = False
+        self._stands_by = False
+        self._left: set[str] = set()
+        """Studies that were left to others once, standing by."""
 
     def step(self) -> bool:
         """Take in some more of every study; whether there may be more at once. StoreAway.
@@ -75,8 +81,13 @@ class Projector:
             raise
         return moved
 
-    def run(self, stop: threading.Event) -> None:
-        """Follow until told to stop; for those who have no loop of their own."""
+    def run(self, stop: threading.Event, *, stand_by: bool = False) -> None:
+        """Follow until told to stop; for those who have no loop of their own.
+
+        Standing by, others are there to keep the views: a study is begun only when its views have
+        not moved for a while, so that what they do is not done twice meanwhile.
+        """
+        self._stands_by = stand_by
         self._listen()
         while not stop.is_set():
             self._woken.clear()
@@ -179,7 +190,7 @@ class Projector:
         except Overtaken:
             following.forget()
             now = self.tables.cursors(study)
-            self._aside[study] = _Watched(now, not_before=time.monotonic() + ASIDE_SECONDS)
+            self._aside[study] = _Watched(now, not_before=time.monotonic() + OVERTAKEN_SECONDS)
         except StoreAway:
             raise
         except Exception as error:  # noqa: BLE001  one study must not hold up the others
@@ -188,6 +199,10 @@ class Projector:
 
     def _others_go_on(self, study: str) -> bool:
         """Whether the projector that was faster has moved since; then it needs no help."""
+        if self._stands_by and study not in self._left:
+            self._left.add(study)
+            now, until = self.tables.cursors(study), time.monotonic() + STALLED_SECONDS
+            self._aside[study] = _Watched(now, not_before=until)
         aside = self._aside.get(study)
         if aside is None:
             return False
@@ -197,7 +212,7 @@ class Projector:
         if now == aside.at:
             del self._aside[study]
             return False
-        self._aside[study] = _Watched(now, not_before=time.monotonic() + ASIDE_SECONDS)
+        self._aside[study] = _Watched(now, not_before=time.monotonic() + OVERTAKEN_SECONDS)
         return True
 
     def _watch_partitions(self, study: str, following: Following) -> None:
