@@ -1,6 +1,6 @@
 """From a proposed event to what is appended: the event and every conclusion that it changes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -162,11 +162,19 @@ def difference(trial: Trial, participant: Participant, now: datetime) -> list[Co
 
     A conclusion that no longer holds is recorded once more, as cleared.
     """
+    drawn = [chapter.conclude(trial, participant, now) for chapter in CHAPTERS]
     concluded = participant.concluded
-    current: dict[Key, Conclusion] = {}
-    for chapter in CHAPTERS:
-        for conclusion in chapter.conclude(trial, participant, now):
-            current[conclusion.key()] = conclusion
+    return list(
+        participant.derived(
+            "difference", (concluded, *drawn), lambda: _difference(concluded, drawn)
+        )
+    )
+
+
+def _difference(
+    concluded: Mapping[Key, Recorded], drawn: Sequence[Sequence[Conclusion]]
+) -> tuple[Conclusion, ...]:
+    current = {one.key(): one for chapter in drawn for one in chapter}
     changed = [
         conclusion
         for key, conclusion in current.items()
@@ -178,7 +186,7 @@ def difference(trial: Trial, participant: Participant, now: datetime) -> list[Co
         for key, recorded in concluded.items()
         if key not in current and isinstance(recorded.body, Conclusion)
     ]
-    return [*changed, *gone]
+    return (*changed, *gone)
 
 
 def _substance(body: object) -> tuple[object, ...]:

@@ -95,6 +95,16 @@ class Participant:
         standing = self.concluded.values()
         return {one.position for one in standing if isinstance(one.body, DeviationDetected)}
 
+    def lapsed(self) -> frozenset[str]:
+        """The visits of which the log says that their window closed without one."""
+        return self.derived(
+            "lapsed",
+            (self.concluded,),
+            lambda: self.steady(
+                "lapsed visits", frozenset([key[1] for key in self.concluded if key[0] == "lapsed"])
+            ),
+        )
+
     def first_dose_cited(self) -> tuple[int, ...]:
         """The evidence that the participant was dosed."""
         return self.treatment.dosed[0].cited if self.treatment.dosed else ()
@@ -156,6 +166,17 @@ class Participant:
         value = compute()
         # One assignment: another thread that derives the same sees the old entry or this one.
         self._derived[key] = (inputs, value)
+        return value
+
+    def here(self, key: str, inputs: tuple[object, ...], compute: Callable[[], T]) -> T:
+        """A value derived from this state and the inputs, kept for this state alone: asked for
+        often, it is not held against all that it rests on each time."""
+        known = self._computed.get(key)
+        if known is not None and all(map(operator.is_, known[0], inputs)):
+            found: T = known[1]
+            return found
+        value = compute()
+        self._computed[key] = (inputs, value)
         return value
 
     def steady(self, key: str, value: T) -> T:

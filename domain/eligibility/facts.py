@@ -211,6 +211,10 @@ class Facts:
             self._readings[code] = found
         return found
 
+    def has(self, code: str) -> bool:
+        """Whether there is any result of the code."""
+        return code in self._observations
+
     def answer(self, statement: str) -> Answer:
         """The last answer to a statement in the current attempt at screening."""
         found = self._answers.get(statement)

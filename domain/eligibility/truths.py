@@ -33,6 +33,9 @@ Truths = Sequence[Truth]
 Combined = Callable[[Truths], Truth]
 """What a rule's leaves say together."""
 
+_OF_RESULTS = (language.Titre, language.Finding, language.OneOf, language.Score)
+"""Rules that are unknown without a result of their code, whatever the window."""
+
 Compiler = Callable[[language.Rule, "Protocol"], "Compiled"]
 
 
@@ -66,8 +69,15 @@ class Leaves:
             case language.Remark():
                 return self.of(rule.of)
             case _:
-                evaluate = self._compiled(rule, self._protocol)
-                return self._leaf(Leaf(read_by(rule), lambda facts: evaluate(facts).truth))
+                return self._leaf(Leaf(read_by(rule), self._asked(rule)))
+
+    def _asked(self, rule: language.Rule) -> Callable[[Facts], Truth]:
+        evaluate = self._compiled(rule, self._protocol)
+        if isinstance(rule, _OF_RESULTS):
+            # Where there is no result at all, no window has to be looked up to say so.
+            code = rule.code
+            return lambda facts: evaluate(facts).truth if facts.has(code) else UNKNOWN
+        return lambda facts: evaluate(facts).truth
 
     def _leaf(self, leaf: Leaf) -> Combined:
         place = len(self.found)

@@ -80,13 +80,21 @@ class Verdict:
     It is of one state of the facts. Several threads may ask it: each works out the same.
     """
 
-    __slots__ = ("_known", "_read", "_ready", "_told", "_word")
+    __slots__ = ("_before", "_known", "_read", "_ready", "_told", "_word")
 
-    def __init__(self, ready: Ready, read: Read, known: _Known | None = None) -> None:
-        """The verdict on what was read, and what is known of it already."""
+    def __init__(
+        self,
+        ready: Ready,
+        read: Read,
+        known: _Known | None = None,
+        before: "tuple[Told, ...] | None" = None,
+    ) -> None:
+        """The verdict on what was read, what is known of it already, and what the criteria said
+        before."""
         self._ready = ready
         self._read = read
         self._known = known or _Known.nothing(ready)
+        self._before = before
         self._told: tuple[Told, ...] | None = None
         self._word: Literal["pending", "eligible", "ineligible"] | None = None
 
@@ -103,7 +111,7 @@ class Verdict:
         for kind in changed:
             for place in ready.leaves_of.get(kind, ()):
                 known.truths[place] = _STALE
-        return Verdict(ready, read, known)
+        return Verdict(ready, read, known, self._told)
 
     def recorded(self, read: Read, place: Callable[[int], int]) -> "Verdict":
         """The same once the events that it was judged with are recorded, and read from the log.
@@ -146,6 +154,9 @@ class Verdict:
             for place in open_ones:
                 self._ask(criteria[place].leaves, facts)
                 told[place] = _told(criteria[place], criteria[place].truth(self._known.truths))
+                if self._before is not None and told[place] != self._before[place]:
+                    # What has changed is concluded, with all that it rests on.
+                    self._work_out(place, facts)
         return tuple([one for one in told if one is not None])
 
     def _ask(self, places: Iterable[int], facts: Facts) -> None:

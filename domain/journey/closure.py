@@ -1,6 +1,5 @@
 """Closure: how a journey ends, and what may still reopen it."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Literal, assert_never
@@ -182,6 +181,8 @@ def evolve(closure: Closure, recorded: Recorded) -> Closure:
 # --- conclude: what follows -----------------------------------------------------------------------
 
 
-def conclude(_trial: "Trial", _participant: "Participant", _now: datetime) -> Iterator[Conclusion]:
+def conclude(
+    _trial: "Trial", _participant: "Participant", _now: datetime
+) -> tuple[Conclusion, ...]:
     """A death that contradicts other facts is found in the chapter of safety."""
-    return iter(())
+    return ()

@@ -126,7 +126,7 @@ def evolve(consent: Consent, recorded: Recorded) -> Consent:
 # --- conclude: what follows -----------------------------------------------------------------------
 
 
-def conclude(trial: "Trial", participant: "Participant", _now: datetime) -> Iterator[Conclusion]:
+def conclude(trial: "Trial", participant: "Participant", _now: datetime) -> tuple[Conclusion, ...]:
     """Unapproved forms, and procedures without, before or after consent, or before a new one."""
     read = (
         participant.consent,
@@ -136,7 +136,7 @@ def conclude(trial: "Trial", participant: "Participant", _now: datetime) -> Iter
         trial.consent_forms,
         trial.zone(participant.site),
     )
-    yield from participant.derived(
+    return participant.derived(
         "consent conclusions",
         read,
         lambda: (

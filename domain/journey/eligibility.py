@@ -14,6 +14,7 @@ from domain.kernel import (
     Code,
     Conclusion,
     Decision,
+    Event,
     Key,
     Noted,
     Proposed,
@@ -204,39 +205,61 @@ def conclude(trial: "Trial", participant: "Participant", _now: datetime) -> tupl
 
     What the log says already is given as it stands there: an unchanged outcome is not news.
     """
-    verdict = verdict_of(trial, participant)
+    verdict, concluded = verdict_of(trial, participant), participant.concluded
+    told = participant.steady("criteria", verdict.told)
+    drawn = participant.derived(
+        "criteria by what is told",
+        (told, verdict.keys, concluded),
+        lambda: _Drawn.of(verdict, concluded),
+    )
+    if drawn.verdict is None or drawn.verdict is verdict:
+        return drawn.conclusions
     return participant.derived(
-        "eligibility conclusions",
-        (verdict, participant.concluded),
-        lambda: tuple(_follows(verdict, participant)),
+        "criteria by the verdict",
+        (verdict, concluded),
+        lambda: _Drawn.of(verdict, concluded).conclusions,
     )
 
 
-def _follows(verdict: Verdict, participant: "Participant") -> Iterator[Conclusion]:
-    concluded = participant.concluded
-    for place, (told, key) in enumerate(zip(verdict.told, verdict.keys, strict=True)):
-        recorded = concluded.get(key)
-        standing = None if recorded is None else recorded.body
-        if isinstance(standing, _CriterionOutcome) and type(standing) is _CONCLUDED[told]:
-            yield standing
-        elif told != "unknown" or standing is not None:
-            yield _concluded(verdict.outcome(place))
-    yield from _dropped(verdict, participant)
-    if verdict.keys:
-        yield _determined(verdict, participant)
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """What follows from a verdict beside what the log says."""
+
+    conclusions: tuple[Conclusion, ...]
+    verdict: Verdict | None
+    """The verdict whose evidence is in them; None where the log says all of it already."""
+
+    @classmethod
+    def of(cls, verdict: Verdict, concluded: Mapping[Key, Recorded]) -> "_Drawn":
+        found: list[Conclusion] = []
+        news = False
+        for place, (told, key) in enumerate(zip(verdict.told, verdict.keys, strict=True)):
+            recorded = concluded.get(key)
+            standing = None if recorded is None else recorded.body
+            if isinstance(standing, _CONCLUDED[told]):
+                found.append(standing)
+            elif told != "unknown" or standing is not None:
+                found.append(_concluded(verdict.outcome(place)))
+                news = True
+        for one in (*_dropped(verdict, concluded), *_determined(verdict, concluded)):
+            found.append(one)
+            news = news or _standing(concluded, one.key()) is not one
+        return cls(tuple(found), verdict if news else None)
 
 
-def _standing(participant: "Participant", key: Key) -> Conclusion | None:
-    recorded = participant.concluded.get(key)
-    body = recorded.body if recorded is not None else None
-    return body if isinstance(body, Conclusion) else None
+def _standing(concluded: Mapping[Key, Recorded], key: Key) -> Event | None:
+    recorded = concluded.get(key)
+    return None if recorded is None else recorded.body
 
 
-def _determined(verdict: Verdict, participant: "Participant") -> Conclusion:
-    standing = _standing(participant, ("verdict",))
+def _determined(verdict: Verdict, concluded: Mapping[Key, Recorded]) -> Iterator[Conclusion]:
+    if not verdict.keys:
+        return
+    standing = _standing(concluded, ("verdict",))
     if isinstance(standing, EligibilityDetermined) and standing.verdict == verdict.verdict:
-        return standing
-    return EligibilityDetermined(verdict=verdict.verdict, evidence=verdict.evidence())
+        yield standing
+    else:
+        yield EligibilityDetermined(verdict=verdict.verdict, evidence=verdict.evidence())
 
 
 _CONCLUDED: Mapping[
@@ -257,8 +280,8 @@ def _concluded(outcome: Outcome) -> Conclusion:
     )
 
 
-def _dropped(verdict: Verdict, participant: "Participant") -> Iterator[Conclusion]:
-    for key, recorded in participant.concluded.items():
+def _dropped(verdict: Verdict, concluded: Mapping[Key, Recorded]) -> Iterator[Conclusion]:
+    for key, recorded in concluded.items():
         if key[0] != CRITERION or key in verdict.keys:
             continue
         body = recorded.body

@@ -1,6 +1,6 @@
 """Oversight: transfers, deviations, corrections, signatures, notes and erasure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
@@ -310,12 +310,11 @@ def evolve(oversight: Oversight, recorded: Recorded) -> Oversight:
 # --- conclude: what follows -----------------------------------------------------------------------
 
 
-def conclude(trial: "Trial", participant: "Participant", _now: datetime) -> Iterator[Conclusion]:
+def conclude(trial: "Trial", participant: "Participant", _now: datetime) -> tuple[Conclusion, ...]:
     """The version that an amendment or a transfer brought; deviations are concluded by the chapter
     whose facts break the rule."""
     assigned = version_assigned(trial, participant)
-    if assigned is not None:
-        yield assigned
+    return () if assigned is None else (assigned,)
 
 
 def version_assigned(trial: "Trial", participant: "Participant") -> ProtocolVersionAssigned | None:

@@ -1,6 +1,5 @@
 """Referral: how a person comes to the study, before anything is agreed."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Literal, assert_never
@@ -136,6 +135,8 @@ def evolve(referral: Referral, recorded: Recorded) -> Referral:
 # --- conclude: what follows -----------------------------------------------------------------------
 
 
-def conclude(_trial: "Trial", _participant: "Participant", _now: datetime) -> Iterator[Conclusion]:
+def conclude(
+    _trial: "Trial", _participant: "Participant", _now: datetime
+) -> tuple[Conclusion, ...]:
     """Nothing is derived from a referral alone."""
-    return iter(())
+    return ()

@@ -3,7 +3,7 @@
 The events themselves stand in `domain.safety.events`, the rules in their neighbours there.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, assert_never
@@ -152,10 +152,10 @@ class _Meaning:
 def _meanings(trial: "Trial", participant: "Participant") -> tuple[_Meaning, ...]:
     """The events that mean anything there, by their names; each by the version in force at its
     onset."""
-    versions, zone = in_force(trial, participant), trial.zone(participant.site)
     exposure = exposure_of(trial, participant)
     if exposure is None or not participant.safety.reported:
         return ()
+    versions, zone = in_force(trial, participant), trial.zone(participant.site)
 
     def compute() -> tuple[_Meaning, ...]:
         found = (
@@ -267,9 +267,11 @@ def evolve(safety: Safety, recorded: Recorded) -> Safety:
 # --- conclude: what follows -----------------------------------------------------------------------
 
 
-def conclude(trial: "Trial", participant: "Participant", now: datetime) -> Iterator[Conclusion]:
+def conclude(trial: "Trial", participant: "Participant", now: datetime) -> tuple[Conclusion, ...]:
     """Serious events, contradictions, dose-limiting toxicities, clocks and late reports."""
-    yield from participant.derived(
+    if not (participant.safety.reported or participant.closure.died):
+        return tuple(_dropped(participant, ()))
+    timeless = participant.derived(
         "safety conclusions",
         (
             participant.safety,
@@ -278,14 +280,43 @@ def conclude(trial: "Trial", participant: "Participant", now: datetime) -> Itera
         ),
         lambda: tuple(_timeless(trial, participant)),
     )
-    for life, finding in toxicities(trial, participant, now):
-        yield DoseLimitingToxicityIdentified(
-            ae=life.event.ae,
-            because=finding.because,
-            explanation=finding.explanation,
-            evidence=tuple(sorted({*life.cited, *participant.first_dose_cited()})),
-        )
-    yield from _clocks(trial, participant, now)
+    meanings, current = _meanings(trial, participant), runs_of(trial, participant)
+    told = participant.derived(
+        "safety's now",
+        (timeless, meanings, current, _passed(meanings, current, now)),
+        lambda: (
+            *timeless,
+            *_toxicities(meanings, participant, now),
+            *_clocks(current, now),
+        ),
+    )
+    dropped = tuple(_dropped(participant, current))
+    return (*told, *dropped) if dropped else told
+
+
+def _passed(meanings: Sequence[_Meaning], current: Sequence[Run], now: datetime) -> int:
+    """How many of the moments have passed after which a toxicity counts or a duty is breached:
+    as long as it is the same, time alone changes nothing."""
+    moments = [run.over_at for run in current]
+    moments += [
+        one.finding.after
+        for one in meanings
+        if one.finding is not None and one.finding.after is not None
+    ]
+    return sum([now > moment for moment in moments])
+
+
+def _toxicities(
+    meanings: Sequence[_Meaning], participant: "Participant", now: datetime
+) -> Iterator[Conclusion]:
+    for one in meanings:
+        if one.finding is not None and one.finding.holds(now):
+            yield DoseLimitingToxicityIdentified(
+                ae=one.life.event.ae,
+                because=one.finding.because,
+                explanation=one.finding.explanation,
+                evidence=tuple(sorted({*one.life.cited, *participant.first_dose_cited()})),
+            )
 
 
 def _timeless(trial: "Trial", participant: "Participant") -> Iterator[Conclusion]:
@@ -298,8 +329,7 @@ def _timeless(trial: "Trial", participant: "Participant") -> Iterator[Conclusion
     yield from contradictions(found, participant.closure.died, trial.zone(participant.site))
 
 
-def _clocks(trial: "Trial", participant: "Participant", now: datetime) -> Iterator[Conclusion]:
-    current = runs_of(trial, participant)
+def _clocks(current: Sequence[Run], now: datetime) -> Iterator[Conclusion]:
     for run in current:
         yield SafetyClockStarted(
             ae=run.ae,
@@ -316,7 +346,6 @@ def _clocks(trial: "Trial", participant: "Participant", now: datetime) -> Iterat
             yield ended
         if run.late_by is not None or run.status(now) == "breached":
             yield _late(run)
-    yield from _dropped(participant, {(run.ae, run.clock, run.occasion) for run in current})
 
 
 def _ended(run: Run, now: datetime) -> Conclusion | None:
@@ -374,15 +403,19 @@ def _late(run: Run) -> DeviationDetected:
     )
 
 
-def _dropped(
-    participant: "Participant", current: set[tuple[str, str, int]]
-) -> Iterator[Conclusion]:
+def _dropped(participant: "Participant", current: Sequence[Run]) -> Iterator[Conclusion]:
     """Runs that the log knows and the facts no longer call for: closed, never deleted."""
-    for recorded in participant.concluded.values():
-        body = recorded.body
-        if not isinstance(body, SafetyClockStarted):
-            continue
-        if (body.ae, body.clock, body.occasion) in current:
+    concluded = participant.concluded
+    standing = participant.derived(
+        "clocks that were started",
+        (concluded,),
+        lambda: [
+            one.body for one in concluded.values() if isinstance(one.body, SafetyClockStarted)
+        ],
+    )
+    called_for = {(run.ae, run.clock, run.occasion) for run in current} if standing else set()
+    for body in standing:
+        if (body.ae, body.clock, body.occasion) in called_for:
             continue
         yield body
         yield SafetyClockClosed(

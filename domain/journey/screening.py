@@ -1,6 +1,5 @@
 """Screening: what is found out about the participant before the study decides."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated, Literal, assert_never
@@ -271,6 +270,8 @@ def evolve(screening: Screening, recorded: Recorded) -> Screening:
 # --- conclude: what follows -----------------------------------------------------------------------
 
 
-def conclude(_trial: "Trial", _participant: "Participant", _now: datetime) -> Iterator[Conclusion]:
+def conclude(
+    _trial: "Trial", _participant: "Participant", _now: datetime
+) -> tuple[Conclusion, ...]:
     """What the findings mean is concluded in the chapter of eligibility."""
-    return iter(())
+    return ()

@@ -230,18 +230,18 @@ def evolve(treatment: Treatment, recorded: Recorded) -> Treatment:
 # --- conclude: what follows -----------------------------------------------------------------------
 
 
-def conclude(trial: "Trial", participant: "Participant", _now: datetime) -> Iterator[Conclusion]:
+def conclude(trial: "Trial", participant: "Participant", _now: datetime) -> tuple[Conclusion, ...]:
     """Doses that the study did not authorise, a second dose, an ineligible participant dosed."""
     treatment = participant.treatment
     if not (treatment.dosed or treatment.enrolled):
-        return
+        return ()
     read = (
         treatment,
         in_force(trial, participant),
         verdict_of(trial, participant),
         trial.zone(participant.site),
     )
-    yield from participant.derived(
+    return participant.derived(
         "treatment conclusions", read, lambda: tuple(_concluded(trial, participant))
     )
 

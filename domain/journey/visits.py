@@ -178,8 +178,10 @@ class Visits:
 
     def bookings(self, code: str) -> tuple["Booking", ...]:
         """Every booking of the visit, in the order in which they were made."""
-        standing = self.booking(code)
         made = [one for one in self.booked if one.body.visit == code]
+        if not made:
+            return ()
+        standing = self.booking(code)
         return tuple(
             Booking(one, "standing") if one is standing else self._ended(one, made[number:])
             for number, one in enumerate(made, start=1)
@@ -302,25 +304,28 @@ def evolve(visits: Visits, recorded: Recorded) -> Visits:
 # --- conclude: what follows -----------------------------------------------------------------------
 
 
-def conclude(trial: "Trial", participant: "Participant", now: datetime) -> Iterator[Conclusion]:
+def conclude(trial: "Trial", participant: "Participant", now: datetime) -> tuple[Conclusion, ...]:
     """Windows that closed, visits outside theirs or missed, required procedures not done."""
     # The calendar knows visits as this chapter defines them, so it is imported when it is needed.
     from domain.procedures import Circumstances
-    from domain.schedule import schedule
+    from domain.schedule import plan
 
-    planned = schedule(trial, participant)
+    planned = plan(trial, participant)
     zone = trial.zone(participant.site)
     today = now.astimezone(zone).date()
     around = Circumstances(participant, zone)
-    yield from participant.derived(
+    # Circumstances count for the procedures of visits that were held, and for nothing else.
+    reported = any(one.body.procedures for one in participant.visits.completed)
+    read = [one if reported else None for one in around.inputs]
+    return participant.derived(
         "visit conclusions",
-        (planned, _same(today), trial.protocols, *around.inputs),
+        (planned, same_day(today), trial.protocols, *read),
         lambda: tuple(_concluded(trial, planned, today, around)),
     )
 
 
 @lru_cache(maxsize=1_000)
-def _same(day: date) -> date:
+def same_day(day: date) -> date:
     """One object for each day, so that days compare by identity."""
     return day
 
@@ -348,7 +353,7 @@ def _concluded(
 
 def has_lapsed(planned: "PlannedVisit", today: date) -> bool:
     """Whether the window closed without a visit. A dose shows that its visit took place."""
-    if not planned.open or planned.provisional or planned.latest is None:
+    if planned.latest is None or planned.provisional or not planned.open:
         return False
     return today > planned.latest and planned.plan is not None and planned.plan.kind != "dosing"
 

@@ -84,6 +84,10 @@ class Trial:
         """
         if at is not None:
             return self._version(participant, at)
+        mine = (self.protocols, self.activated, self.sites)
+        return participant.here("version", mine, lambda: self._version_now(participant))
+
+    def _version_now(self, participant: "Participant") -> str:
         read = (
             self.protocols,
             self.activated,
