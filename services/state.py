@@ -23,8 +23,8 @@ from infra.ledger.ledger import Log
 from infra.ledger.types import STUDY_STREAM, Stored
 from infra.room import Room, Shelf
 
-PARTICIPANT_BYTES = 20_000
-EVENT_BYTES = 1_400
+PARTICIPANT_BYTES = 12_000
+EVENT_BYTES = 1_500
 """What a participant takes in memory, and each event more, with what is derived from them: measured
 (`docs/performance.md`), and rounded up."""
 

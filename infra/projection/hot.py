@@ -36,8 +36,8 @@ class Hot:
     known: Known
 
 
-PARTICIPANT_BYTES = 30_000
-EVENT_BYTES = 1_500
+PARTICIPANT_BYTES = 16_000
+EVENT_BYTES = 1_700
 ROW_BYTES = 150
 """What a participant takes in memory, each event more, and each row that the tables hold: measured
 (`docs/performance.md`), and rounded up."""
