@@ -10,48 +10,53 @@ from struct import Struct, pack
 from psycopg.postgres import types
 
 _LENGTH = Struct("!i").pack
+_BOUNDS = Struct("!ii").pack
 _BIGINT = Struct("!iq").pack
 _NULL = _LENGTH(-1)
-_TEXT = types["text"].oid
-_BYTEA = types["bytea"].oid
-_INT = types["int4"].oid
-_LONG = types["int8"].oid
+
+
+def _head(of: str) -> bytes:
+    """How an array begins: it has one dimension and may hold NULLs."""
+    return pack("!iiI", 1, 1, types[of].oid)
+
+
+_BIGINTS, _INTS, _TEXTS, _BYTEAS = map(_head, ("int8", "int4", "text", "bytea"))
 
 
 def bigints(values: Sequence[int]) -> bytes:
     """A bigint[] without NULLs."""
-    return _header(_LONG, values) + pack("!" + "iq" * len(values), *_sized(8, values))
+    return _BIGINTS + _bounds(values) + pack("!" + "iq" * len(values), *_sized(8, values))
 
 
 def nullable_bigints(values: Sequence[int | None]) -> bytes:
     """A bigint[]."""
     parts = [_NULL if one is None else _BIGINT(8, one) for one in values]
-    return _header(_LONG, values) + b"".join(parts)
+    return _BIGINTS + _bounds(values) + b"".join(parts)
 
 
 def ints(values: Sequence[int]) -> bytes:
     """An integer[] without NULLs."""
-    return _header(_INT, values) + pack("!" + "ii" * len(values), *_sized(4, values))
+    return _INTS + _bounds(values) + pack("!" + "ii" * len(values), *_sized(4, values))
 
 
 def texts(values: Sequence[str | None]) -> bytes:
     """A text[]."""
-    return _varied(_TEXT, [None if one is None else one.encode() for one in values])
+    return _varied(_TEXTS, [None if one is None else one.encode() for one in values])
 
 
 def utf8s(values: Sequence[bytes]) -> bytes:
     """A text[] whose texts are encoded already."""
-    return _varied(_TEXT, values)
+    return _varied(_TEXTS, values)
 
 
 def byteas(values: Sequence[bytes | None]) -> bytes:
     """A bytea[]."""
-    return _varied(_BYTEA, values)
+    return _varied(_BYTEAS, values)
 
 
-def _header(element: int, values: Sequence[object]) -> bytes:
-    # One dimension, which may hold NULLs, its elements counted from 1.
-    return pack("!iiIii", 1, 1, element, len(values), 1)
+def _bounds(values: Sequence[object]) -> bytes:
+    """How many there are, counted from 1."""
+    return _BOUNDS(len(values), 1)
 
 
 def _sized(size: int, values: Sequence[int]) -> list[int]:
@@ -61,8 +66,8 @@ def _sized(size: int, values: Sequence[int]) -> list[int]:
     return found
 
 
-def _varied(element: int, values: Sequence[bytes | None]) -> bytes:
-    parts = [_header(element, values)]
+def _varied(head: bytes, values: Sequence[bytes | None]) -> bytes:
+    parts = [head, _bounds(values)]
     for one in values:
         if one is None:
             parts.append(_NULL)

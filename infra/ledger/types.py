@@ -1,6 +1,7 @@
 """What goes into the ledger and what comes out: drafts, outcomes and stored events."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 APPEND_EVENTS_MAX = 10_000
 
@@ -34,8 +35,7 @@ class Append:
     """The version of the study's stream the events were judged on; None: it does not matter."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(NamedTuple):
     """An event as the ledger has it."""
 
     position: int

@@ -75,7 +75,7 @@ class Writer:
         self._queue: deque[Waiting] = deque()
         self._called = False
         self._on_the_way: list[Sequence[Waiting]] = []
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._lanes: set[asyncio.Task[None]] = set()
         self._ending: list[threading.Event] = []
 
     def submit(self, append: Append) -> "asyncio.Future[Outcome]":
@@ -84,10 +84,7 @@ class Writer:
             raise StoreAway("too many appends are waiting")
         waiting = Waiting(append, self._loop.create_future())
         self._queue.append(waiting)
-        if not self._called:
-            # After what the loop has in hand: what is judged in one round of it rides in one batch.
-            self._called = True
-            self._loop.call_soon(self._set_out)
+        self._call()
         return waiting.future
 
     async def finish(self, left: Iterable[Waiting]) -> None:
@@ -97,7 +94,7 @@ class Writer:
         """
         both = [(one, Waiting(one.append, self._loop.create_future(), one.token)) for one in left]
         self._queue.extend(ours for _, ours in both)
-        self._set_out()
+        self._call()
         for theirs, ours in both:
             outcome: Outcome | Exception
             try:
@@ -122,23 +119,41 @@ class Writer:
 
     def _end(self, ended: threading.Event) -> None:
         self._ending.append(ended)
-        self._set_out()
+        self._call()
+        self._tell_ended()
 
-    def _set_out(self) -> None:
-        """Send batches while one is due: the only one on its way, or a second that is worth it."""
-        self._called = False
-        while self._queue and len(self._on_the_way) < LANES_MAX:
-            share = len(self._queue) if self._on_the_way else (len(self._queue) + 1) // 2
-            if self._on_the_way and share < OVERLAP_APPENDS:
-                break
-            batch = taken(self._queue, max(share, OVERLAP_APPENDS))
-            self._on_the_way.append(batch)
-            task = self._loop.create_task(self._carry(batch))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-        if not self._on_the_way:
+    def _tell_ended(self) -> None:
+        if not (self._queue or self._on_the_way):
             for ended in self._ending:
                 ended.set()
+
+    def _call(self) -> None:
+        """Open a lane when a batch should set out. It begins after what the loop has in hand: what
+        is judged in one round of the loop rides in one batch."""
+        if self._due() and not self._called:
+            self._called = True
+            lane = self._loop.create_task(self._lane())
+            self._lanes.add(lane)
+            lane.add_done_callback(self._lanes.discard)
+
+    def _due(self) -> bool:
+        """Whether a batch should set out: the only one on its way, or one more that is worth it."""
+        others = len(self._on_the_way)
+        worth_it = others < LANES_MAX and len(self._queue) >= OVERLAP_APPENDS
+        return bool(self._queue) and (others == 0 or worth_it)
+
+    async def _lane(self) -> None:
+        """Carry one batch after the other while there is one."""
+        self._called = False
+        try:
+            while self._due():
+                share = len(self._queue) if self._on_the_way else (len(self._queue) + 1) // 2
+                batch = taken(self._queue, max(share, OVERLAP_APPENDS))
+                self._on_the_way.append(batch)
+                self._call()
+                await self._carry(batch)
+        finally:
+            self._tell_ended()
 
     async def _carry(self, batch: Sequence[Waiting]) -> None:
         """Append a batch and tell its callers. Whatever goes wrong here, nobody is left waiting."""
@@ -153,7 +168,6 @@ class Writer:
                 waiting.settle(outcome)
             if any(isinstance(outcome, Appended) for _, outcome in settled):
                 self._appended(self._study)
-            self._set_out()
 
     def _with_queue(self, batch: Sequence[Waiting]) -> list[Waiting]:
         """A batch and whoever queued meanwhile, who are not in the queue any more."""
