@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, TypeAdapter
 
 from domain.canonical import INTEGER_MAX, NotCanonical
 from domain.kernel import PROVISIONAL, STORED, Actor, Event, Kind, Recorded, Strict
-from domain.time import Moment
+from domain.time import Moment, When
 from infra.ledger.markers import position_blank, previous_blank, time_blank
 from infra.ledger.types import APPEND_EVENTS_MAX, Stored
 from infra.ledger.upcasting import current
@@ -135,23 +135,29 @@ _RECORDED_AT = b',"recorded_at":"'
 def _reads_back(value: object) -> bool:
     """Whether a value is read back exactly as it is: members are sorted when they are written, and
     exponents are written out."""
-    match value:
-        case dict() | list():
-            return False
-        case tuple():
-            return all(map(_reads_back, value))
-        case BaseModel():
-            return all(map(_reads_back, value.__dict__.values()))
-        case Decimal():
-            exponent = value.as_tuple().exponent
-            return isinstance(exponent, int) and exponent <= 0
-        case _:
-            return True
+    if isinstance(value, _AS_THEY_ARE):
+        return True
+    if isinstance(value, (BaseModel, tuple)):
+        parts = value if isinstance(value, tuple) else value.__dict__.values()
+        for one in parts:
+            if not isinstance(one, _AS_THEY_ARE) and not _reads_back(one):
+                return False
+        return True
+    if isinstance(value, Decimal):
+        exponent = value.as_tuple().exponent
+        return isinstance(exponent, int) and exponent <= 0
+    return not isinstance(value, (dict, list))
+
+
+_AS_THEY_ARE = (str, int, When, type(None))
+"""What most values are: asked first."""
 
 
 def instant_text(instant: datetime) -> str:
     """RFC 3339 in UTC with microseconds: texts of this width sort like the instants."""
-    return instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    if instant.tzinfo is not UTC:
+        instant = instant.astimezone(UTC)
+    return instant.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 @lru_cache
@@ -201,18 +207,21 @@ def _blank(found: re.Match[bytes]) -> bytes:
 
 def _checked(value: object) -> bool:
     """Whether a position is provisional; NotCanonical for what the profile leaves out."""
-    match value:
-        case None | bool() | str():
-            return False
-        case int():
-            if not -INTEGER_MAX <= value < PROVISIONAL + APPEND_EVENTS_MAX:
-                raise NotCanonical("an integer is out of range")
-            return value >= PROVISIONAL
-        case dict():
-            if not all(isinstance(key, str) and key.isascii() for key in value):
-                raise NotCanonical("a key is not ASCII text")
-            return sum(map(_checked, value.values())) > 0
-        case list():
-            return sum(map(_checked, value)) > 0
-        case _:
-            raise NotCanonical(f"{type(value).__name__} has no canonical form")
+    if value is None or isinstance(value, (str, bool)):
+        return False
+    if isinstance(value, int):
+        if not -INTEGER_MAX <= value < PROVISIONAL + APPEND_EVENTS_MAX:
+            raise NotCanonical("an integer is out of range")
+        return value >= PROVISIONAL
+    if isinstance(value, list):
+        return sum(map(_checked, value)) > 0
+    if not isinstance(value, dict):
+        raise NotCanonical(f"{type(value).__name__} has no canonical form")
+    provisional = False
+    for key, one in value.items():
+        if not (isinstance(key, str) and key.isascii()):
+            raise NotCanonical("a key is not ASCII text")
+        # Texts are most of what there is, and nothing can be wrong with them here.
+        if type(one) is not str and _checked(one):
+            provisional = True
+    return provisional
