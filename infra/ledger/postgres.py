@@ -1,6 +1,7 @@
 """The ledger in PostgreSQL. Its rules stand in the database: see `append_batch`."""
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -126,12 +127,12 @@ class PostgresLedger(PostgresLog, Ledger):
     async def append(self, study: str, append: Append) -> Outcome:
         """Append all of it or nothing."""
         bounded(append)
-        if self._closed:
-            raise StoreAway("the ledger is closed")
+        self._must_be_open()
         return await self._writer(study).submit(append)
 
     def append_now(self, study: str, append: Append) -> Outcome:
         """The same for callers without an event loop; it blocks."""
+        self._must_be_open()
         return self._own_loop.run(self.append(study, append))
 
     def listen(self, wake: Wake) -> Deaf:
@@ -145,10 +146,16 @@ class PostgresLedger(PostgresLog, Ledger):
             writers = list(self._writers.items())
         for (study, _), writer in writers:
             if left := writer.close():
-                self._own_loop.run(self._finished(study, left), CLOSE_SECONDS)
+                # A store that is away must not keep a process from its end.
+                with contextlib.suppress(TimeoutError):
+                    self._own_loop.run(self._finished(study, left), CLOSE_SECONDS)
         self._own_loop.stop(CLOSE_SECONDS)
         self._connections.close()
         self._notices.close()
+
+    def _must_be_open(self) -> None:
+        if self._closed:
+            raise StoreAway("the ledger is closed")
 
     async def _finished(self, study: str, left: Sequence[Waiting]) -> None:
         await self._writer(study).finish(left)

@@ -6,13 +6,16 @@ several loops and processes may do this on one study: the lock inside the databa
 """
 
 import asyncio
+import contextlib
 import itertools
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from secrets import randbits
+from typing import cast
 
 import psycopg
 
@@ -31,6 +34,8 @@ to the next without a pause. Fewer wait, and share the batch that comes after.""
 RETRY_SECONDS = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 """Waits before each attempt: a store that does not answer within their sum is away."""
 CLOSE_SECONDS = 15.0
+LOOK_AGAIN_SECONDS = 0.1
+"""How often who closes looks whether the loop that is waited for still runs."""
 
 DISK_FULL = "53100"
 AWAY = ("08", "53", "57", "58", "40", "55P03", "25006")
@@ -56,6 +61,13 @@ class Waiting:
             self.future.set_exception(outcome)
         else:
             self.future.set_result(outcome)
+
+    def outcome(self) -> Outcome | Exception:
+        """What was handed over; StoreAway when nothing was."""
+        if not self.future.done() or self.future.cancelled():
+            return StoreAway("the ledger was closed before the store answered")
+        error = self.future.exception()
+        return self.future.result() if error is None else cast("Exception", error)
 
 
 class Writer:
@@ -95,26 +107,27 @@ class Writer:
         both = [(one, Waiting(one.append, self._loop.create_future(), one.token)) for one in left]
         self._queue.extend(ours for _, ours in both)
         self._call()
-        for theirs, ours in both:
-            outcome: Outcome | Exception
-            try:
-                outcome = await ours.future
-            except (StoreAway, StoreFull, psycopg.Error) as error:
-                outcome = error
-            loop = theirs.future.get_loop()
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(theirs.settle, outcome)
+        try:
+            await asyncio.wait([ours.future for _, ours in both])
+        finally:
+            for theirs, ours in both:
+                loop = theirs.future.get_loop()
+                if not loop.is_closed():
+                    loop.call_soon_threadsafe(theirs.settle, ours.outcome())
 
     def close(self) -> list[Waiting]:
         """Wait, in whatever thread, until nothing is queued or on its way.
 
         Given back is what the loop cannot come to: it waits here itself, or has ended.
         """
+        ended, until = threading.Event(), time.monotonic() + CLOSE_SECONDS
         if self._loop.is_running() and not _runs_here(self._loop):
-            ended = threading.Event()
-            self._loop.call_soon_threadsafe(self._end, ended)
-            if ended.wait(CLOSE_SECONDS):
-                return []
+            # It may end this very moment, without having come to us.
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._end, ended)
+            while self._loop.is_running() and time.monotonic() < until:
+                if ended.wait(LOOK_AGAIN_SECONDS):
+                    return []
         return self._with_queue([one for batch in list(self._on_the_way) for one in batch])
 
     def _end(self, ended: threading.Event) -> None:

@@ -4,9 +4,10 @@ import asyncio
 import threading
 
 import psycopg
+import pytest
 
 from infra.ledger.postgres import PostgresLedger
-from infra.ledger.types import Append, Appended, Outcome
+from infra.ledger.types import Append, Appended, Outcome, StoreAway
 from tests.contracts.test_ledger import appended, draft
 from tests.contracts.test_ledger_postgres import (
     WAIT_SECONDS,
@@ -66,6 +67,22 @@ def test_closing_waits_for_what_its_own_loop_has_on_the_way(ledger, owner, datab
     owner.execute("BEGIN")
     owner.execute("LOCK TABLE cairn.head IN EXCLUSIVE MODE")
     assert isinstance(asyncio.run(run()), Appended)
+
+
+def test_closing_does_not_wait_for_ever(ledger, owner, monkeypatch) -> None:
+    monkeypatch.setattr("infra.ledger.postgres.CLOSE_SECONDS", 0.05)
+
+    async def run() -> Outcome:
+        sent = asyncio.ensure_future(ledger.append("S", Append((draft("P", 1),))))
+        await asyncio.sleep(0)
+        ledger.close()
+        owner.execute("COMMIT")
+        return await sent
+
+    owner.execute("BEGIN")
+    owner.execute("LOCK TABLE cairn.head IN EXCLUSIVE MODE")
+    with pytest.raises(StoreAway):
+        asyncio.run(run())
 
 
 def test_what_is_queued_when_the_ledger_closes_is_still_appended(pool) -> None:
