@@ -29,7 +29,7 @@ def rows(setting: Setting) -> Iterator[Row]:
         "all 24 criteria, beside 500 other results": busy,
     }
     for name, one in whole.items():
-        best = _best(lambda one=one: verdict_under(protocol, one, NEW_YORK), runs)  # type: ignore[misc]
+        best = _best(lambda one=one: verdict_under(protocol, one, NEW_YORK).outcomes, runs)  # type: ignore[misc]
         yield Row(name, UNIT, [best], less=True)
     for name, fact in (
         ("a new fact that no criterion reads", lab("platelets", "200", "10*3/uL")),
@@ -37,7 +37,7 @@ def rows(setting: Setting) -> Iterator[Row]:
         ("a new serology", lab("hbsag", reads="negative", on="2026-11-28")),
         ("a new medicine", took("X", "other", "2026-11-01", at="2026-11-28")),
     ):
-        best = _best(_learning(who, fact, lambda one: evaluate(trial, one)), runs)
+        best = _best(_learning(who, fact, lambda one: evaluate(trial, one).told), runs)
         yield Row(f"criteria after {name}", UNIT, [best], less=True)
     yield from _beside(runs)
 

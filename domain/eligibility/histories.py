@@ -104,20 +104,20 @@ def history(rule: History) -> Compiled:
         window, record = resolve(facts), completeness(facts, rule.complete_when)
         span = window.span
         if span is None:
-            known = any(_is_meant(item.body, rule) for ways in items_of(facts) for item in ways)
+            known = any(is_meant(item.body, rule) for ways in items_of(facts) for item in ways)
             return unresolved(nothing, window, () if known else record.needs, record.needs)
 
         def says(found: Sequence[Item]) -> Result:
             judged, changed_away = [], []
             for item in found:
-                if _is_meant(item.body, rule):
+                if is_meant(item.body, rule):
                     judged.append(_judged(item, rule, span))
-                elif any(_is_meant(body, rule) for body in item.others):
+                elif any(is_meant(body, rule) for body in item.others):
                     changed_away.append(item.evidence)
             return exists(judged, record, window, nothing, changed_away)
 
         meant = [
-            ways if any(_is_meant(item.body, rule) for item in ways) else ways[:1]
+            ways if any(is_meant(item.body, rule) for item in ways) else ways[:1]
             for ways in items_of(facts)
         ]
         result = under_each(meant, says)
@@ -131,7 +131,8 @@ def _at_any_time(_facts: Facts) -> Resolved:
     return Resolved(Span(None, None))
 
 
-def _is_meant(body: "HistoryRecorded", rule: History) -> bool:
+def is_meant(body: "HistoryRecorded", rule: History) -> bool:
+    """Whether a record says what the rule asks for."""
     if rule.categories and body.category not in rule.categories:
         return False
     if rule.codes and body.code not in rule.codes:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from domain.clinical.interval import FALSE, TRUE, UNKNOWN, Truth
 from domain.eligibility import rules as language
 from domain.eligibility.facts import Facts
+from domain.eligibility.histories import is_meant
 from domain.eligibility.person import applies
 from domain.eligibility.reads import DEMOGRAPHICS, Key, read_by
 
@@ -32,9 +33,6 @@ Truths = Sequence[Truth]
 
 Combined = Callable[[Truths], Truth]
 """What a rule's leaves say together."""
-
-_OF_RESULTS = (language.Titre, language.Finding, language.OneOf, language.Score)
-"""Rules that are unknown without a result of their code, whatever the window."""
 
 Compiler = Callable[[language.Rule, "Protocol"], "Compiled"]
 
@@ -73,16 +71,38 @@ class Leaves:
 
     def _asked(self, rule: language.Rule) -> Callable[[Facts], Truth]:
         evaluate = self._compiled(rule, self._protocol)
-        if isinstance(rule, _OF_RESULTS):
-            # Where there is no result at all, no window has to be looked up to say so.
-            code = rule.code
-            return lambda facts: evaluate(facts).truth if facts.has(code) else UNKNOWN
-        return lambda facts: evaluate(facts).truth
+        silent = _silent(rule)
+        if silent is None:
+            return lambda facts: evaluate(facts).truth
+        return lambda facts: UNKNOWN if silent(facts) else evaluate(facts).truth
 
     def _leaf(self, leaf: Leaf) -> Combined:
         place = len(self.found)
         self.found.append(leaf)
         return lambda truths: truths[place]
+
+
+def _silent(rule: language.Rule) -> Callable[[Facts], bool] | None:
+    """When nothing on record is of the rule's kind, and the record is not said to be complete:
+    then it is unknown, and no window has to be looked up to say so. None: it has to be asked."""
+    match rule:
+        case language.Titre() | language.Finding() | language.OneOf() | language.Score():
+            code = rule.code
+            return lambda facts: not facts.has(code)
+        case language.History() if rule.complete_when is not None:
+            statement = rule.complete_when
+            return lambda facts: (
+                facts.answer(statement).truth != TRUE
+                and not any(is_meant(one.body, rule) for one in facts.record.histories)
+            )
+        case language.Medicines() if rule.complete_when is not None:
+            statement, classes = rule.complete_when, frozenset(rule.classes)
+            return lambda facts: (
+                facts.answer(statement).truth != TRUE
+                and all(classes.isdisjoint(one.body.classes) for one in facts.record.medications)
+            )
+        case _:
+            return None
 
 
 def _enough(count: int, members: Sequence[Combined]) -> Combined:

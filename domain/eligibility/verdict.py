@@ -105,13 +105,14 @@ class Verdict:
         touched = {place for kind in changed for place in ready.criteria_of.get(kind, ())}
         if not touched:
             return self
+        before = None if None in self._known.told else self.told
         known = self._known.copy()
         for place in touched:
             known.told[place] = known.outcomes[place] = None
         for kind in changed:
             for place in ready.leaves_of.get(kind, ()):
                 known.truths[place] = _STALE
-        return Verdict(ready, read, known, self._told)
+        return Verdict(ready, read, known, before)
 
     def recorded(self, read: Read, place: Callable[[int], int]) -> "Verdict":
         """The same once the events that it was judged with are recorded, and read from the log.
