@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
+from functools import lru_cache
 from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
@@ -339,11 +340,20 @@ ParticipantId = Annotated[
 ]
 
 DECIMAL_DIGITS_MAX = 40
+DECIMALS_KEPT = 4_096
+DECIMAL_KEPT_CHARACTERS = 24
+"""Texts of decimals up to this length are remembered with their numbers: results repeat."""
 
 
 def _decimal(value: object) -> Decimal:
+    if type(value) is str and len(value) <= DECIMAL_KEPT_CHARACTERS:
+        return _kept(value)
     if isinstance(value, bool) or not isinstance(value, int | str | Decimal):
         raise PydanticCustomError("decimal", "must be a number or a decimal string")
+    return _number(value)
+
+
+def _number(value: int | str | Decimal) -> Decimal:
     try:
         number = Decimal(value)
     except InvalidOperation:
@@ -353,6 +363,11 @@ def _decimal(value: object) -> Decimal:
     if abs(number.adjusted()) > DECIMAL_DIGITS_MAX:
         raise PydanticCustomError("decimal", "is not a finite number of reasonable length")
     return number
+
+
+@lru_cache(maxsize=DECIMALS_KEPT)
+def _kept(text: str) -> Decimal:
+    return _number(text)
 
 
 def _plain(number: Decimal) -> str:

@@ -254,8 +254,8 @@ def _replaced(participant: Participant, changes: Mapping[str, Any]) -> Participa
 
 
 _STATES = {name: type(getattr(Participant(""), name)) for name, _, _ in _CHAPTERS}
-_PARTS: dict[type[Event], tuple[str, str]] = {
-    event: (name, part)
+_PARTS: dict[str, tuple[str, str]] = {
+    event.model_fields["type"].default: (name, part)
     for name, state in _STATES.items()
     for part, hint in get_type_hints(state).items()
     for noted in get_args(hint)[:1]
@@ -265,18 +265,23 @@ _PARTS: dict[type[Event], tuple[str, str]] = {
 `tuple[Noted[<that type>], ...]`."""
 
 
+_AMENDING = frozenset(("corrected", "retracted"))
+"""Types that say how others read; no chapter keeps them."""
+
+
 def _remembered(effective: Iterable[Recorded]) -> dict[str, Any]:
     """Every chapter's state after a history in which corrections are applied.
 
     It is what the chapters' `evolve` gives after each of the events, made in one pass: facts of a
     type are gathered first, and put in order of effective time once.
     """
-    facts: dict[type[Event], list[Noted[Any]]] = {}
+    facts: dict[str, list[Noted[Any]]] = {}
     for recorded in effective:
-        facts.setdefault(type(recorded.body), []).append(Noted(recorded.body, recorded))
+        body = recorded.body
+        facts.setdefault(body.type, []).append(Noted(body, recorded))
     chapters: dict[str, dict[str, Any]] = {name: {} for name in _STATES}
     for event, alike in facts.items():
-        if event is not Corrected and event is not Retracted:
+        if event not in _AMENDING:
             chapter, part = _PARTS[event]
             chapters[chapter][part] = in_order(alike)
     return {name: _STATES[name](**parts) for name, parts in chapters.items()}
@@ -354,7 +359,7 @@ def replay(participant: str, history: Iterable[Recorded]) -> Participant:
                 concluded[key] = one
         else:
             said.append(one)
-            amended = amended or type(body) is Corrected or type(body) is Retracted
+            amended = amended or body.type in _AMENDING
     last = events[-1]
     return Participant(
         id=participant,

@@ -14,8 +14,9 @@ from domain.canonical import INTEGER_MAX, NotCanonical
 from domain.kernel import PROVISIONAL, STORED, Actor, Event, Kind, Recorded, Strict
 from domain.time import Moment, When
 from infra.ledger.markers import position_blank, previous_blank, time_blank
+from infra.ledger.reading import taken_apart
 from infra.ledger.types import APPEND_EVENTS_MAX, Stored
-from infra.ledger.upcasting import current
+from infra.ledger.upcasting import current, named
 
 _STRING_OR_LARGE = re.compile(rb'"(?:[^"\\]|\\.)*"|[0-9]{16,}')
 
@@ -77,6 +78,19 @@ def read(stored: Stored, types: Mapping[str, type[Event]]) -> Recorded:
     Raises KeyError for a type that the catalogue does not know, ValidationError for bytes that are
     no such event: neither was ever written by this program.
     """
+    name, version = named(stored.topic)
+    cls = types[name]
+    if cls.schema_version == version:
+        try:
+            return taken_apart(stored, cls)
+        except (ValueError, TypeError, KeyError):
+            # Not in the ledger's own form: what it is, and whether it is, the schema decides.
+            pass
+    return validated(stored, types)
+
+
+def validated(stored: Stored, types: Mapping[str, type[Event]]) -> Recorded:
+    """The same by the schema of the whole envelope alone: what may be read at all, and as what."""
     name, body = current(stored.topic, stored.body, types)
     envelope = _reader(types[name]).validate_json(body, context=STORED)
     return Recorded(
@@ -84,7 +98,7 @@ def read(stored: Stored, types: Mapping[str, type[Event]]) -> Recorded:
         position=envelope.position,
         version=envelope.version,
         occurred_at=envelope.occurred_at,
-        recorded_at=envelope.recorded_at,
+        recorded_at=envelope.recorded_at.astimezone(UTC),
         actor=envelope.actor,
         participant=envelope.participant,
         source=envelope.source,

@@ -1,16 +1,26 @@
 """Topics of events, and stored envelopes in the schema version that their classes have today."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 import orjson
 
 from domain.kernel import Event
 from domain.upcasting import Step, brought
 
+TOPICS_KEPT = 1_000
+
 
 def topic(family: str, event: Event) -> str:
     """`participant.<type>.v<n>` or `study.<type>.v<n>`."""
     return f"{family}.{event.type}.v{event.schema_version}"
+
+
+@lru_cache(maxsize=TOPICS_KEPT)
+def named(topic: str) -> tuple[str, int]:
+    """The event's type and schema version that a topic names."""
+    family, _, written = topic.rpartition(".v")
+    return family.rpartition(".")[2], int(written)
 
 
 def current(
@@ -23,11 +33,11 @@ def current(
 
     KeyError when the type is unknown, or there is no step from an older version.
     """
-    named, _, written = topic.rpartition(".v")
-    name = named.rpartition(".")[2]
+    name, written = named(topic)
     today = types[name].schema_version
-    if today == int(written):
+    if today == written:
         return name, body
     envelope = orjson.loads(body)
-    envelope["data"] = brought(named, int(written), today, envelope["data"], steps)
+    full = topic.rpartition(".v")[0]
+    envelope["data"] = brought(full, written, today, envelope["data"], steps)
     return name, orjson.dumps(envelope)
