@@ -71,7 +71,7 @@ class Repeats:
         self, study: str, group: Group, participant: Participant, terms: Terms
     ) -> Sifted:
         """What of a group is new, and where the rest stands. Raises EventIdReused."""
-        seen = ids_of(participant)
+        seen = recorded_of(participant, {one.id for one in group.posted if one.id is not None})
         new: list[Posted] = []
         places: list[Place | int] = []
         within: dict[tuple[str, str], int] = {}
@@ -164,13 +164,8 @@ def _placed(posted: Sequence[Place | int], fresh: Sequence[Place]) -> tuple[Plac
     return tuple(places)
 
 
-def ids_of(participant: Participant) -> Collection[tuple[str | None, str]]:
-    """The (source, id) of every fact and decision recorded for the participant."""
-    return participant.once(
-        "ids",
-        lambda: frozenset(
-            (recorded.source, recorded.id)
-            for recorded in participant.history
-            if recorded.id is not None
-        ),
-    )
+def recorded_of(
+    participant: Participant, ids: Collection[str]
+) -> Collection[tuple[str | None, str | None]]:
+    """Which of the ids were recorded for the participant, each with its source."""
+    return {(one.source, one.id) for one in participant.history if one.id in ids}

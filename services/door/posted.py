@@ -71,7 +71,7 @@ def posted(document: object, *, participant: str | None = None) -> Posted:
         reason=envelope.reason,
         recorded_at_source=envelope.recorded_at_source,
         participant=who,
-        content=_content(envelope),
+        content=content_of(envelope),
     )
 
 
@@ -107,14 +107,22 @@ def _body(cls: type[Event], data: dict[str, Any]) -> Event:
         raise Invalid(problems_of(error, "/data")) from None
 
 
-def _content(envelope: Envelope) -> bytes:
+def content_of(envelope: Envelope) -> bytes:
+    """What an envelope says, in one form: a member that is null is left out of the data."""
     said = {
         "type": envelope.type,
         "occurred_at": envelope.occurred_at.text,
-        "data": _without_nulls(envelope.data),
+        "data": envelope.data,
         "reason": envelope.reason,
         "recorded_at_source": envelope.recorded_at_source and envelope.recorded_at_source.text,
     }
+    content = _written(said)
+    if content.count(b"null") > (said["reason"] is None) + (said["recorded_at_source"] is None):
+        content = _written({**said, "data": _without_nulls(envelope.data)})
+    return content
+
+
+def _written(said: dict[str, Any]) -> bytes:
     return orjson.dumps(said, default=_plain, option=orjson.OPT_SORT_KEYS)
 
 

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.door import strict
+from services.door.posted import Envelope, content_of
 from services.door.refused import Malformed, TooLarge
 
 REFUSED = [
@@ -141,3 +142,21 @@ def test_no_bytes_cause_anything_but_a_refusal(body: bytes) -> None:
 def test_a_fraction_keeps_every_digit(number: Decimal) -> None:
     found = strict.document(format(number, "f").encode())
     assert format(found, "f") == format(number, "f")
+
+
+_ITEMS = st.dictionaries(_TEXT, st.none() | _TEXT | st.just("null"), max_size=4)
+
+
+@given(_ITEMS, st.none() | st.just("null"), st.none() | st.just("2026-11"))
+def test_content_is_the_same_whether_nothing_is_said_or_nothing_is_there(
+    items: dict[str, str | None], reason: str | None, source: str | None
+) -> None:
+    said = {"type": "retracted", "occurred_at": "2026", "reason": reason}
+    with_nulls = {**said, "data": {"a": items, "b": [1]}, "recorded_at_source": source}
+    without = {name: one for name, one in items.items() if one is not None}
+    plain = {**with_nulls, "data": {"a": without, "b": [1]}}
+    expected = json.dumps(plain, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    assert json.loads(content_of(Envelope.model_validate(with_nulls))) == json.loads(expected)
+    assert content_of(Envelope.model_validate(plain)) == content_of(
+        Envelope.model_validate(with_nulls)
+    )
