@@ -275,6 +275,15 @@ def result(code: str, day: str, interpretation: str) -> Said:
     return said("observation-recorded", day, code=code, interpretation=interpretation)
 
 
+def test_a_result_that_arrives_late_asks_for_the_procedure_of_a_visit_that_was_held() -> None:
+    held = screening_visit.but(procedures=not_done("hepatitis-pcr"))
+    late = result("anti-hbc", "2026-11-23", "positive")
+    missed = deviation("procedure-missed", (held, late), subject="V0 hepatitis-pcr")
+    other = result("igra", "2026-11-10", "positive")
+    after = given(referred, consented, screened).when(held).then(held).when(other).then(other)
+    after.when(late).then(late, missed)
+
+
 @pytest.mark.parametrize(
     ("found", "missed"),
     [
