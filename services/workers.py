@@ -12,6 +12,7 @@ from typing import Self
 
 import psycopg
 
+from infra.garbage import looked_for_seldom
 from infra.kafka.activity import Activity
 from infra.ledger.types import StoreAway
 from infra.postgres.lease import Lease
@@ -115,7 +116,8 @@ class Workers:
             loop.join()
 
     def wait(self) -> None:
-        """Stay until a signal ends the process."""
+        """Stay until a signal ends the process, which is theirs alone."""
+        looked_for_seldom()
         self._over.wait()
 
     def _project(self) -> bool:

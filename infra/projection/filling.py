@@ -18,6 +18,7 @@ from psycopg import Connection
 
 from domain import participant as journey
 from domain.trial.study import Trial
+from infra.garbage import looked_for_seldom
 from infra.ledger.ledger import Log
 from infra.ledger.types import StoreAway, Stored
 from infra.postgres.pool import connect, conninfo_of
@@ -229,6 +230,7 @@ def _beside(
 
 def _begin(opened: Opened, study: str, cursors: Sequence[Cursor]) -> None:
     """In the helping process, before its first range."""
+    looked_for_seldom()
     folds, tables = opened()
     # Held as long as this process lives: no other rebuild of the views begins meanwhile, whose
     # generation might get this number. Whoever started this process may be gone by now: then

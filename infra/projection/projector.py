@@ -62,6 +62,8 @@ class Projector:
         self._divided: dict[str, _Watched] = {}
         self._woken = threading.Event()
         self._listening = False
+        self._all: list[str] = []
+        self._ask_again = 0.0
         self._stands_by = False
         self._left: set[str] = set()
         """Studies that were left to others once, standing by."""
@@ -73,13 +75,28 @@ class Projector:
         """
         moved = False
         try:
-            for study in self._ledger.studies():
+            for study in self._all_studies():
                 moved = self._round(study) or moved
         except StoreAway:
             # Whether a commit that was under way took place is read from the cursors.
             self._studies.clear()
             raise
         return moved
+
+    def _all_studies(self) -> list[str]:
+        """The ledger's studies. While it is told of appends, it asks for them only now and then,
+        and when a new one is heard of."""
+        now = time.monotonic()
+        if not self._listening or now >= self._ask_again:
+            # In this order: of a study that is heard of meanwhile it asks at the next step.
+            self._ask_again = now + POLL_SECONDS
+            self._all = self._ledger.studies()
+        return self._all
+
+    def _hear(self, study: str) -> None:
+        if study not in self._all:
+            self._ask_again = 0.0
+        self._woken.set()
 
     def run(self, stop: threading.Event, *, stand_by: bool = False) -> None:
         """Follow until told to stop; for those who have no loop of their own.
@@ -267,4 +284,4 @@ class Projector:
     def _listen(self) -> None:
         if not self._listening:
             self._listening = True
-            self._ledger.listen(lambda _study: self._woken.set())
+            self._ledger.listen(self._hear)

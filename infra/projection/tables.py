@@ -247,28 +247,35 @@ class Writing:
     def move(self, moves: Iterable[tuple[Cursor, int, int | None]]) -> None:
         """Move cursors on, each to a position and, of a partition, an offset in the topic (None: as
         before). Overtaken when one of them is elsewhere meanwhile."""
-        moved = sorted(moves, key=lambda one: (one[0].view, one[0].partition or 0))
-        divided = [one for one in moved if one[0].partition is not None]
-        for cursor, to, _ in moved:
-            if cursor.partition is None:
-                values = {**self._of(cursor), "from": cursor.position, "to": to}
-                values["status"] = cursor.status
-                if self.connection.execute(SQL["move"], values).rowcount != 1:
-                    raise Overtaken
+        whole: list[tuple[Cursor, int, int | None]] = []
+        divided: list[tuple[Cursor, int, int | None]] = []
+        for one in moves:
+            (whole if one[0].partition is None else divided).append(one)
+        if whole:
+            self._move("move", whole, {"statuses": [cursor.status for cursor, *_ in whole]})
         if divided:
-            at = [one[0] for one in divided]
-            lists = {
-                "views": [one.view for one in at],
-                "versions": [one.version for one in at],
-                "generations": [one.generation for one in at],
-                "partitions": [one.partition for one in at],
-                "froms": [one.position for one in at],
-                "tos": [to for _, to, _ in divided],
-                "offsets": [offset for *_, offset in divided],
-            }
-            values = {"study": self.study, **lists}
-            if self.connection.execute(SQL["move_partitions"], values).rowcount != len(divided):
-                raise Overtaken
+            partitions = [cursor.partition for cursor, *_ in divided]
+            offsets = [offset for *_, offset in divided]
+            self._move("move_partitions", divided, {"partitions": partitions, "offsets": offsets})
+
+    def _move(
+        self,
+        statement: LiteralString,
+        moves: Sequence[tuple[Cursor, int, int | None]],
+        lists: Mapping[str, list[Any]],
+    ) -> None:
+        at = [cursor for cursor, *_ in moves]
+        values = {
+            "study": self.study,
+            "views": [one.view for one in at],
+            "versions": [one.version for one in at],
+            "generations": [one.generation for one in at],
+            "froms": [one.position for one in at],
+            "tos": [to for _, to, _ in moves],
+            **lists,
+        }
+        if self.connection.execute(SQL[statement], values).rowcount != len(moves):
+            raise Overtaken
 
     def halt(self, cursor: Cursor, at: int, error: str) -> None:
         """Write down that the view could not take in the event at a position."""

@@ -11,6 +11,7 @@ from infra.ledger.types import StoreAway
 from infra.postgres.pool import Pool
 from infra.projection import batch
 from infra.projection import lane as lanes
+from infra.projection import projector as projecting
 from infra.projection import projector as projectors
 from infra.projection.projector import Projector
 from infra.projection.tables import Overtaken, ViewTables, Writing
@@ -132,6 +133,25 @@ def test_two_projectors_that_race_write_every_row_once(study: Watched) -> None:
             projector.stop(stop)
             thread.join(30)
     assert study.digests() == study.expected()
+
+
+def test_a_study_that_begins_while_it_follows_is_followed_at_once(
+    study: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(projecting, "POLL_SECONDS", 600.0)
+    stop, head = threading.Event(), study.ledger.head(STUDY)
+    # It hears of what is appended through this process's ledger.
+    thread = threading.Thread(target=study.projector.run, args=(stop,))
+    thread.start()
+    try:
+        names = [view.name for view in VIEWS]
+        assert study.tables.wait(STUDY, names, head, 30)
+        study.name = "ANOTHER-STUDY"
+        study.begin()
+        assert study.tables.wait(study.name, names, study.ledger.head(study.name), 10)
+    finally:
+        study.projector.stop(stop)
+        thread.join(30)
 
 
 def test_of_two_steps_from_one_position_the_second_finds_it_moved(study: Watched) -> None:

@@ -86,17 +86,30 @@ WHERE study = %(study)s AND view = %(view)s AND version = %(version)s
 ORDER BY partition FOR UPDATE;
 
 -- name: move
--- The fence: of two projectors that come from the same position one finds no row to move.
-UPDATE views.projection
-SET position = %(to)s, moved_at = clock_timestamp(),
-    halted_at = CASE WHEN halted_at > %(to)s THEN halted_at END,
-    error = CASE WHEN halted_at > %(to)s THEN error END
-WHERE study = %(study)s AND view = %(view)s AND version = %(version)s
-    AND generation = %(generation)s AND status = %(status)s AND position = %(from)s
-    AND partitions IS NULL;
+-- The fence: of two projectors that come from the same position one finds no row to move. They are
+-- locked in one order, so that no two wait for each other.
+WITH asked AS (
+    SELECT * FROM unnest(%(views)s::text[], %(versions)s::int[], %(generations)s::int[],
+        %(statuses)s::text[], %(froms)s::bigint[], %(tos)s::bigint[])
+        AS a (view, version, generation, status, at, up_to)
+), held AS (
+    SELECT a.* FROM views.projection p
+    JOIN asked a ON a.view = p.view AND a.version = p.version AND a.generation = p.generation
+        AND a.status = p.status AND a.at = p.position
+    WHERE p.study = %(study)s AND p.partitions IS NULL
+    ORDER BY p.view, p.version, p.generation
+    FOR UPDATE OF p
+)
+UPDATE views.projection p
+SET position = h.up_to, moved_at = clock_timestamp(),
+    halted_at = CASE WHEN p.halted_at > h.up_to THEN p.halted_at END,
+    error = CASE WHEN p.halted_at > h.up_to THEN p.error END
+FROM held h
+WHERE p.study = %(study)s AND p.view = h.view AND p.version = h.version
+    AND p.generation = h.generation;
 
 -- name: move_partitions
--- The same fence for many at once. They are locked in one order, so that no two wait for each other.
+-- The same fence for partitions.
 WITH asked AS (
     SELECT * FROM unnest(%(views)s::text[], %(versions)s::int[], %(generations)s::int[],
         %(partitions)s::int[], %(froms)s::bigint[], %(tos)s::bigint[], %(offsets)s::bigint[])
