@@ -12,6 +12,8 @@ from pathlib import Path
 
 from bench.journey import STUDY
 from bench.processes import memory_mib
+from infra.garbage import looked_for_seldom
+from infra.projection.rebuilding import Rebuilt
 from services.bootstrap import Settings, open_cairn
 
 
@@ -24,11 +26,12 @@ def rebuild_process(
 
 
 def main() -> None:
-    """Rebuild one view after the other."""
+    """Rebuild them together, as `cairn rebuild` does."""
     folder, where, *views = sys.argv[1:]
+    looked_for_seldom()
     with closing(open_cairn(Settings(data=Path(folder)), conninfo=where)) as cairn:
-        for view in views:
-            assert cairn.projector.rebuild(STUDY, view).same
+        found = cairn.projector.rebuild_all(STUDY, views)
+    assert all(isinstance(one, Rebuilt) and one.same for one in found)
     print(round(memory_mib(os.getpid(), "VmHWM")))
 
 

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+import psycopg
+
 from bench.journey import STUDY, documents
 from bench.served import opened
 from bench.setting import Setting
@@ -17,6 +19,26 @@ from services.record import Group, Terms
 TERMS = Terms(Actor(id="bench", role="administrator"), "urn:bench")
 AT_ONCE = 50
 ERROR = 40
+
+MULTIPLY = (
+    """
+    INSERT INTO cairn.event (study, position, stream, version, topic, source, event_id,
+                             fingerprint, append, recorded_at, body, hash)
+    SELECT study, copy * %(head)s + position, stream || '-' || copy, version, topic, source,
+        event_id || '-' || copy, fingerprint, copy * %(head)s + append, recorded_at, body, hash
+    FROM cairn.event CROSS JOIN generate_series(1, %(copies)s::bigint) copy
+    WHERE study = %(study)s AND stream <> '$study'
+    """,
+    """
+    UPDATE cairn.head SET position = (SELECT max(position) FROM cairn.event WHERE study = %(study)s)
+    WHERE study = %(study)s
+    """,
+    """
+    UPDATE views.projection SET position =
+        (SELECT max(position) FROM cairn.event WHERE study = %(study)s)
+    WHERE study = %(study)s
+    """,
+)
 
 
 @contextmanager
@@ -65,6 +87,22 @@ def spread(cairn: Cairn, participants: Sequence[str]) -> None:
                 await cairn.recording.record_all(STUDY, groups, TERMS)
 
     asyncio.run(everybody())
+
+
+def multiplied(cairn: Cairn, conninfo: str, events: int) -> None:
+    """So many events at least: the same participants again and again under other names, by SQL.
+
+    Their bytes are those of the first ones, and so are the positions that are named in them. The
+    views stand at the end, though without rows of the new ones: a rebuild makes them.
+    """
+    cairn.projector.catch_up(STUDY)
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        head = cairn.ledger.head(STUDY)
+        values = {"study": STUDY, "head": head, "copies": max(0, -(-events // head) - 1)}
+        for statement in MULTIPLY:
+            connection.execute(statement, values)
+        connection.execute("VACUUM (ANALYZE) cairn.event")
+        connection.execute("CHECKPOINT")
 
 
 def projector(cairn: Cairn) -> Projector:
