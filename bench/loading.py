@@ -1,7 +1,7 @@
 """Loading a participant from the store: its whole history folded, beside the library's repository.
 
-Cairn folds all chapters of a participant; the library's aggregate keeps a list of what happened.
-Neither has a snapshot or a cache.
+Cairn loads as its projector does, and folds all chapters of a participant; the library's aggregate
+keeps a list of what happened. Neither has a snapshot or a cache.
 """
 
 from collections.abc import Iterator
@@ -14,10 +14,8 @@ from bench.measured import Row, Sample, in_turns, metered
 from bench.peer import Journey, Journeys
 from bench.setting import Setting, library_settings
 from bench.study import filled, names, study
-from domain import participant as journey
-from domain.participant import Participant
-from infra.ledger.repository import Histories
 from infra.ledger.types import Append, Appended
+from infra.projection.folds import Folds
 from services.bootstrap import Cairn
 
 SHORT, LONG = 20, 1_000
@@ -70,11 +68,11 @@ def _journey(app: Journeys, events: int) -> UUID:
 
 
 def _loaded(setting: Setting, cairn: Cairn, people: list[str], loads: int) -> Sample:
-    histories = Histories(cairn.ledger, STUDY, Participant, journey.evolve)
+    folds = Folds(cairn.ledger, cairn.documents)
 
     def load() -> int:
         for number in range(loads):
-            assert histories.get(people[number % len(people)]).version >= SHORT
+            assert folds.participant(STUDY, people[number % len(people)]).version >= SHORT
         return loads
 
     return metered(load, setting.keeper)

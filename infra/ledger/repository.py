@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVar
 
-from eventsourcing.application import AggregateNotFoundError, Repository
+from eventsourcing.application import Repository
 from eventsourcing.persistence import EventStore, JSONTranscoder
 
 from domain.kernel import Recorded
@@ -18,16 +18,12 @@ class Histories(Generic[StateT]):
     """Folds of a study's streams, each from its whole history or a prefix of it."""
 
     def __init__(
-        self,
-        ledger: Ledger,
-        study: str,
-        blank: Callable[[str], StateT],
-        evolve: Callable[[StateT, Recorded], StateT],
+        self, ledger: Ledger, study: str, fold: Callable[[str, Iterable[Recorded]], StateT]
     ) -> None:
+        """`fold` gives the state of a stream after a history; blank after none."""
         store = EventStore(EnvelopeMapper(JSONTranscoder()), LedgerRecorder(ledger, study))
         self._repository: Repository[str] = Repository(store)
-        self._blank = blank
-        self._evolve = evolve
+        self._fold = fold
 
     def get(self, stream: str, version: int | None = None) -> StateT:
         """The state after a version, or as it stands; blank when nothing was recorded.
@@ -35,14 +31,8 @@ class Histories(Generic[StateT]):
         Raises StoreAway.
         """
 
-        def fold(_before: Any, entries: Iterable[Any]) -> Any:
-            state, any_at_all = self._blank(stream), False
-            for entry in entries:
-                state, any_at_all = self._evolve(state, entry.recorded), True
-            return state if any_at_all else None
+        def folded(_before: Any, entries: Iterable[Any]) -> Any:
+            return self._fold(stream, (entry.recorded for entry in entries))
 
-        try:
-            found: StateT = self._repository.get(stream, version=version, projector_func=fold)
-        except AggregateNotFoundError:
-            return self._blank(stream)
+        found: StateT = self._repository.get(stream, version=version, projector_func=folded)
         return found

@@ -168,5 +168,5 @@ def test_what_would_bypass_the_ledger_is_not_offered(ask: Any) -> None:
 def test_histories_are_folded_from_the_first_event_or_are_blank() -> None:
     ledger = MemoryLedger()
     LedgerRecorder(ledger, "S").insert_events([StoredEvent("B", 1, "participant.x.v1", b"{}")])
-    histories = Histories[list[str]](ledger, "S", lambda name: [name], lambda state, _: state)
+    histories = Histories[list[str]](ledger, "S", lambda name, history: [name, *map(repr, history)])
     assert histories.get("A") == ["A"]

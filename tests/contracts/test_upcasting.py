@@ -87,9 +87,11 @@ def test_a_correction_that_was_written_before_says_what_it_said(after: Watched) 
 
 
 def test_the_library_reads_it_through_mapper_and_recorder(after: Watched) -> None:
-    histories = Histories(after.ledger, STUDY, journey.Participant, journey.evolve)
+    histories = Histories(after.ledger, STUDY, journey.replay)
     state = histories.get(WHO)
     assert isinstance(state.consent.given[0].body, ConsentedOnPaper)
+    assert state == after.hot.participant(STUDY, WHO)
+    assert histories.get(WHO, 1).version == 1
     topics = ["participant.consented.v1"]
     found = LedgerRecorder(after.ledger, STUDY).select_notifications(None, 9, topics=topics)
     assert [one.topic for one in found] == topics
