@@ -7,7 +7,6 @@ participant and field, so that it cannot be moved. Destroying the wrapped key er
 import base64
 import hashlib
 import hmac
-import json
 import os
 import secrets
 from collections import OrderedDict
@@ -15,6 +14,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+import orjson
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.keywrap import aes_key_unwrap, aes_key_wrap
@@ -148,7 +148,7 @@ class KeyRing:
         cached = self._unwrapped.get((study, participant))
         key, cipher = cached or self.make(study, [participant])[participant]
         nonce = secrets.token_bytes(NONCE_BYTES)
-        clear = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+        clear = orjson.dumps(value)
         sealed = nonce + cipher.encrypt(nonce, clear, _bound(study, participant, field))
         return Sealed(sealed=base64.b64encode(sealed).decode(), key=key)
 
@@ -164,7 +164,7 @@ class KeyRing:
             )
         except InvalidTag:
             return None
-        return json.loads(clear)
+        return orjson.loads(clear)
 
     def make(self, study: str, participants: Collection[str]) -> dict[str, tuple[str, AESGCM]]:
         """The participants' keys, from now on in memory; what does not exist is made in one commit.
