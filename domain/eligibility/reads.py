@@ -205,5 +205,7 @@ def _replaced(
     now: tuple[Noted[FactT], ...], before: tuple[Noted[FactT], ...]
 ) -> list[Noted[FactT]]:
     """What stands in one of them only; facts are the same when they are one object."""
+    if len(now) == len(before) + 1 and all(map(operator.is_, now, before)):
+        return [now[-1]]
     kept = {id(one) for one in now} & {id(one) for one in before}
     return [one for one in (*now, *before) if id(one) not in kept]

@@ -313,14 +313,13 @@ def conclude(trial: "Trial", participant: "Participant", now: datetime) -> tuple
     planned = plan(trial, participant)
     zone = trial.zone(participant.site)
     today = now.astimezone(zone).date()
-    around = Circumstances(participant, zone)
     # Circumstances count for the procedures of visits that were held, and for nothing else.
     reported = any(one.body.procedures for one in participant.visits.completed)
-    read = [one if reported else None for one in around.inputs]
+    read = Circumstances(participant, zone).inputs if reported else ()
     return participant.derived(
         "visit conclusions",
-        (planned, same_day(today), trial.protocols, *read),
-        lambda: tuple(_concluded(trial, planned, today, around)),
+        (planned, same_day(today), trial.protocols, reported, *read),
+        lambda: tuple(_concluded(trial, planned, today, Circumstances(participant, zone))),
     )
 
 
