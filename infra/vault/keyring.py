@@ -28,7 +28,7 @@ SQL = load("keys")
 
 NONCE_BYTES = 12
 KEYS_CACHED_MAX = 5_000
-"""Each takes some 3 kB with the cipher that is made of it, most of it outside Python's own memory."""
+"""Each takes some 3 kB with the cipher made of it, most of it outside Python's own memory."""
 
 
 Wrapped = Mapping[str, tuple[str, bytes]]
