@@ -14,7 +14,7 @@ from infra.postgres.pool import Pool, connect, conninfo_of
 from infra.projection import filling
 from infra.projection.filling import Beside, ranges
 from infra.projection.folds import Folds
-from infra.projection.rebuilding import RebuildUnderWay
+from infra.projection.rebuilding import RebuildUnderWay, Rebuilt
 from infra.projection.tables import SQL, ViewTables, Writing
 from projections.catalogue import VIEWS
 from services.bootstrap import projection_parts
@@ -82,6 +82,16 @@ def test_two_processes_make_the_rows_that_one_makes(watched: Watched) -> None:
     assert alone.same
     assert shared.same
     assert (shared.rows, shared.digest) == (alone.rows, alone.digest)
+
+
+def test_two_processes_build_all_views_in_one_go(watched: Watched) -> None:
+    views = [view.name for view in VIEWS]
+    alone = watched.projector.rebuild_all(STUDY, views)
+    shared = watched.projector.rebuild_all(STUDY, views, beside=beside(watched, projection_parts))
+    rows = [one.rows for one in shared if isinstance(one, Rebuilt)]
+    assert rows == [one.rows for one in alone if isinstance(one, Rebuilt)]
+    assert len(rows) == len(views)
+    assert watched.digests() == watched.expected()
 
 
 def test_a_killed_process_leaves_what_is_read_and_the_next_rebuild_cleans_up(
