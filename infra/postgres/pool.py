@@ -4,6 +4,7 @@ The URL's own user owns the schema and may change it; the program at work may no
 therefore steps down to the application's role before it is used.
 """
 
+import select
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -52,7 +53,7 @@ def open_pool(conninfo: str, *, size: int = POOL_CONNECTIONS) -> Pool:
         min_size=1,
         max_size=size,
         timeout=POOL_WAIT_SECONDS,
-        check=ConnectionPool.check_connection,
+        check=_still_there,
         name="cairn",
         open=True,
     )
@@ -76,7 +77,7 @@ def open_read_pool(conninfo: str, *, size: int = POOL_CONNECTIONS) -> Pool:
         max_lifetime=READ_LIFE_SECONDS,
         # Each try is short, so that the next one begins soon after the standby is back.
         reconnect_timeout=READ_WAIT_SECONDS,
-        check=ConnectionPool.check_connection,
+        check=_still_there,
         name="cairn-reads",
         open=True,
     )
@@ -116,6 +117,19 @@ def connect(conninfo: str) -> Connection[tuple[Any, ...]]:
     connection = psycopg.connect(conninfo, autocommit=True, options=_OPTIONS, **_KEEPALIVE)
     _as_application(connection)
     return connection
+
+
+def _still_there(connection: Connection[tuple[Any, ...]]) -> None:
+    """Raises OperationalError when the connection was lost while nobody used it.
+
+    A server that ends a connection, or dies, says so on the socket: while nothing has arrived on it
+    there is nothing to ask, and no round trip before each use. (Where a network swallows even that,
+    the statement itself finds out as late as a question before it would.)
+    """
+    arrived = select.poll()
+    arrived.register(connection.fileno(), select.POLLIN)
+    if arrived.poll(0):
+        ConnectionPool.check_connection(connection)
 
 
 def _as_application(connection: Connection[tuple[Any, ...]]) -> None:
