@@ -10,6 +10,11 @@ from hashlib import sha256
 
 INTEGER_MAX = 2**53 - 1
 
+_written = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, check_circular=False
+).encode
+_PLAIN = frozenset((str, bool, type(None)))
+
 
 class NotCanonical(ValueError):
     """The value has no canonical form in this profile."""
@@ -19,8 +24,7 @@ def canonical(value: object) -> bytes:
     """The canonical bytes of plain objects; NotCanonical for what the profile leaves out."""
     _check(value)
     try:
-        text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        return text.encode()
+        return _written(value).encode()
     except UnicodeEncodeError:
         raise NotCanonical("a text has a lone surrogate") from None
 
@@ -31,6 +35,8 @@ def address(content: bytes) -> str:
 
 
 def _check(value: object) -> None:
+    if type(value) in _PLAIN:
+        return
     match value:
         case None | bool() | str():
             return
@@ -41,9 +47,11 @@ def _check(value: object) -> None:
             for key, part in value.items():
                 if not isinstance(key, str) or not key.isascii():
                     raise NotCanonical("a key is not ASCII text")
-                _check(part)
+                if type(part) not in _PLAIN:
+                    _check(part)
         case list() | tuple():
             for part in value:
-                _check(part)
+                if type(part) not in _PLAIN:
+                    _check(part)
         case _:
             raise NotCanonical(f"{type(value).__name__} has no canonical form")
