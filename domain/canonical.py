@@ -6,6 +6,7 @@ floats: decimals are written as text before they come here.
 """
 
 import json
+from collections.abc import Iterable
 from hashlib import sha256
 
 INTEGER_MAX = 2**53 - 1
@@ -14,6 +15,7 @@ _written = json.JSONEncoder(
     sort_keys=True, separators=(",", ":"), ensure_ascii=False, check_circular=False
 ).encode
 _PLAIN = frozenset((str, bool, type(None)))
+"""Most parts of a document are of these types, which need no look inside."""
 
 
 class NotCanonical(ValueError):
@@ -35,8 +37,6 @@ def address(content: bytes) -> str:
 
 
 def _check(value: object) -> None:
-    if type(value) in _PLAIN:
-        return
     match value:
         case None | bool() | str():
             return
@@ -44,14 +44,17 @@ def _check(value: object) -> None:
             if abs(value) > INTEGER_MAX:
                 raise NotCanonical("an integer is out of range")
         case dict():
-            for key, part in value.items():
+            for key in value:
                 if not isinstance(key, str) or not key.isascii():
                     raise NotCanonical("a key is not ASCII text")
-                if type(part) not in _PLAIN:
-                    _check(part)
+            _check_parts(value.values())
         case list() | tuple():
-            for part in value:
-                if type(part) not in _PLAIN:
-                    _check(part)
+            _check_parts(value)
         case _:
             raise NotCanonical(f"{type(value).__name__} has no canonical form")
+
+
+def _check_parts(parts: Iterable[object]) -> None:
+    for part in parts:
+        if type(part) not in _PLAIN:
+            _check(part)

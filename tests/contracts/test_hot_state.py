@@ -19,9 +19,7 @@ SIGNED = Consented(form_version="1.0", signed_by="participant")
 SIGNED_AGAIN = Consented(form_version="2.0", signed_by="participant")
 
 
-def record(
-    ledger: Ledger, version: int, body: Event, participant: str = "A"
-) -> tuple[Stored, ...]:
+def record(ledger: Ledger, version: int, body: Event, participant: str = "A") -> tuple[Stored, ...]:
     event = Recorded(
         body=body,
         position=PROVISIONAL,
