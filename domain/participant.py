@@ -1,7 +1,7 @@
 """The participant: the chapters' states side by side, folded from the history. Routing only."""
 
 import operator
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any, TypeVar, get_args, get_type_hints
@@ -28,7 +28,7 @@ from domain.journey.safety import Safety
 from domain.journey.screening import Screening
 from domain.journey.treatment import Treatment
 from domain.journey.visits import Visits
-from domain.kernel import STORED, Conclusion, Event, Key, Kind, Noted, Recorded, in_order
+from domain.kernel import STORED, Conclusion, Event, Key, Kind, Noted, Recorded, in_order, joined
 from domain.upcasting import CORRECTED_IN, brought
 
 T = TypeVar("T")
@@ -275,12 +275,8 @@ def _remembered(effective: Iterable[Recorded]) -> dict[str, Any]:
     It is what the chapters' `evolve` gives after each of the events, made in one pass: facts of a
     type are gathered first, and put in order of effective time once.
     """
-    facts: dict[str, list[Noted[Any]]] = {}
-    for recorded in effective:
-        body = recorded.body
-        facts.setdefault(body.type, []).append(Noted(body, recorded))
     chapters: dict[str, dict[str, Any]] = {name: {} for name in _STATES}
-    for event, alike in facts.items():
+    for event, alike in _by_type(effective).items():
         if event not in _AMENDING:
             chapter, part = _PARTS[event]
             chapters[chapter][part] = in_order(alike)
@@ -344,15 +340,21 @@ def as_corrected(target: Recorded, correction: Corrected, by: int) -> Recorded:
 
 def replay(participant: str, history: Iterable[Recorded]) -> Participant:
     """The participant after a history, or a prefix of it: as `evolve` after each of its events."""
-    events = list(history)
+    return extended(Participant(participant), list(history))
+
+
+def extended(participant: Participant, events: Sequence[Recorded]) -> Participant:
+    """The participant after several more events: as `evolve` after each of them, in one pass."""
     if not events:
-        return Participant(participant)
+        return participant
     said: list[Recorded] = []
-    concluded: dict[Key, Recorded] = {}
+    concluded: dict[Key, Recorded] | None = None
     amended = False
     for one in events:
         body: Any = one.body
         if body.kind is Kind.CONCLUSION:
+            if concluded is None:
+                concluded = dict(participant.concluded)
             # The one that is recorded last stands at the end.
             concluded.pop(key := body.key(), None)
             if not body.cleared:
@@ -361,13 +363,42 @@ def replay(participant: str, history: Iterable[Recorded]) -> Participant:
             said.append(one)
             amended = amended or body.type in _AMENDING
     last = events[-1]
-    return Participant(
-        id=participant,
-        version=last.version,
-        position=last.position,
-        head=last.hash or None,
-        history=tuple(said),
-        chain=tuple([one.hash for one in events]),
-        concluded=concluded,
-        **_remembered(effective_history(said) if amended else said),
-    )
+    standing: dict[str, Any] = {
+        "version": last.version,
+        "position": last.position,
+        "head": last.hash or None,
+        "chain": (*participant.chain, *[one.hash for one in events]),
+        "_computed": {},
+    }
+    if concluded is not None:
+        standing["concluded"] = concluded
+    if said:
+        standing["history"] = history = (*participant.history, *said)
+        standing |= (
+            _remembered(effective_history(history)) if amended else _joined(participant, said)
+        )
+    return _replaced(participant, standing)
+
+
+def _joined(participant: Participant, said: Iterable[Recorded]) -> dict[str, Any]:
+    """The chapters' states that change when more is said, none of which amends what was."""
+    chapters: dict[str, dict[str, Any]] = {}
+    for event, alike in _by_type(said).items():
+        chapter, part = _PARTS[event]
+        known: tuple[Noted[Any], ...] = getattr(getattr(participant, chapter), part)
+        if known:
+            # Only the new ones look for their place among what may be many.
+            for one in alike:
+                known = joined(known, one.body, one.recorded)
+        else:
+            known = in_order(alike)
+        chapters.setdefault(chapter, {})[part] = known
+    return {name: replace(getattr(participant, name), **parts) for name, parts in chapters.items()}
+
+
+def _by_type(said: Iterable[Recorded]) -> dict[str, list[Noted[Any]]]:
+    facts: dict[str, list[Noted[Any]]] = {}
+    for recorded in said:
+        body = recorded.body
+        facts.setdefault(body.type, []).append(Noted(body, recorded))
+    return facts

@@ -7,6 +7,7 @@ the ledger refuses it when the stream has moved. Then the tail is read and the j
 import threading
 from collections.abc import Sequence
 from functools import partial
+from itertools import islice
 
 from domain import catalogue
 from domain import participant as journey
@@ -95,13 +96,17 @@ class HotState:
 
         `judged` is what the append was made of, in order: what is known of it need not be read.
         """
-        events = [event for admitted in judged for event in admitted.events]
-        for index, one in enumerate(stored):
-            event = events[index] if judged else None
+        rest = iter(stored)
+        for admitted in judged:
+            theirs = tuple(islice(rest, len(admitted.participant)))
+            self._append_to_participant(study, theirs, admitted.participant)
+            for one in islice(rest, len(admitted.study)):
+                self._append_to_study(study, one)
+        for one in rest:
             if one.stream == STUDY_STREAM:
                 self._append_to_study(study, one)
             else:
-                self._append_to_participant(study, one, event)
+                self._append_to_participant(study, (one,))
         trial = self._trials.get(study)
         for admitted in judged:
             known = self._participants.get((study, admitted.after.id))
@@ -113,11 +118,23 @@ class HotState:
         if trial is not None and trial.version + 1 == one.version:
             self._keep_trial(self._evolved(trial, recorded(one)))
 
-    def _append_to_participant(self, study: str, one: Stored, event: Recorded | None) -> None:
-        known = self._participants.get((study, one.stream)) or Participant(one.stream)
-        if known.version + 1 == one.version:
-            known_event = placed(event, one, known.head) if event is not None else None
-            self._keep(study, journey.evolve(known, known_event or recorded(one)))
+    def _append_to_participant(
+        self, study: str, stored: Sequence[Stored], judged: Sequence[Recorded] = ()
+    ) -> None:
+        """Fold what was appended to one participant; `judged` is the same as it was judged."""
+        if not stored:
+            return
+        name = stored[0].stream
+        known = self._participants.get((study, name)) or Participant(name)
+        if known.version + 1 != stored[0].version:
+            return
+        events: list[Recorded] = []
+        previous = known.head
+        for index, one in enumerate(stored):
+            event = placed(judged[index], one, previous) if judged else None
+            events.append(event or recorded(one))
+            previous = one.hash
+        self._keep(study, journey.extended(known, events))
 
     def forget(self, study: str, name: str) -> None:
         """Let go of a participant and of everything that was derived from what it was."""

@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 
 from domain import catalogue
 from domain import participant as journey
+from domain.journey.consent import Consented
 from domain.journey.eligibility import CriterionFailed, CriterionPassed
 from domain.journey.oversight import Corrected, Retracted
+from domain.journey.screening import ScreeningStarted
 from domain.kernel import Actor, Event, Kind, Noted, Recorded
-from domain.participant import CHAPTER_OF, Participant, replay
+from domain.participant import CHAPTER_OF, Participant, extended, replay
 from domain.time import When
 from tests.domain.any_fact import facts
 from tests.specs import WHO
@@ -21,6 +23,7 @@ NOW = datetime(2027, 12, 31, tzinfo=UTC)
 SENDERS = st.tuples(
     st.sampled_from([None, "urn:edc", "urn:laboratory"]), st.sampled_from([None, "1", "2"])
 )
+SENDER = (None, None)
 MOMENTS = st.sampled_from(
     ["2026-12-07T09:00:00-05:00", "2026-12-07T14:00:00Z", "2026-12-07", "2026-12", "2026-12-09"]
 )
@@ -82,6 +85,22 @@ def test_one_pass_gives_what_one_event_after_the_other_gives(
         state = journey.evolve(state, one)
         assert replay(WHO, history[:count]) == state
     assert list(replay(WHO, history).concluded) == list(state.concluded)
+    for count in range(len(history) + 1):
+        further = extended(replay(WHO, history[:count]), history[count:])
+        assert further == state
+        assert list(further.concluded) == list(state.concluded)
+
+
+def test_what_nothing_was_added_to_stays_the_same_object() -> None:
+    """What is derived from a part is kept as long as that is the same."""
+    consented = recorded(Consented(form_version="1", signed_by="participant"), 1, "2026-12", SENDER)
+    screened = recorded(ScreeningStarted(), 2, "2026-12", SENDER)
+    before = replay(WHO, [consented])
+    after = extended(before, [screened])
+    assert after.consent is before.consent
+    assert after.concluded is before.concluded
+    assert after.screening is not before.screening
+    assert extended(before, []) is before
 
 
 def test_every_type_that_is_remembered_has_its_place() -> None:
