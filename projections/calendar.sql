@@ -46,11 +46,12 @@ WHERE study = %(study)s AND generation = %(generation)s AND participant = %(part
 ORDER BY key;
 
 -- name: clear
+-- Not ANY (ARRAY(...)): for a table that was never analysed each row would be sought in the array.
 DELETE FROM views.calendar_1
-WHERE study = %(study)s AND generation = %(generation)s AND ctid = ANY (ARRAY(
+WHERE study = %(study)s AND generation = %(generation)s AND ctid IN (
     SELECT ctid FROM views.calendar_1
     WHERE study = %(study)s AND generation = %(generation)s LIMIT %(limit)s
-));
+);
 
 -- name: page
 -- Of a site: also what it must be told of participants who have left it.

@@ -61,11 +61,12 @@ WHERE study = %(study)s AND generation = %(generation)s AND participant = %(part
 ORDER BY key;
 
 -- name: clear
+-- Not ANY (ARRAY(...)): for a table that was never analysed each row would be sought in the array.
 DELETE FROM views.enrolment_1
-WHERE study = %(study)s AND generation = %(generation)s AND ctid = ANY (ARRAY(
+WHERE study = %(study)s AND generation = %(generation)s AND ctid IN (
     SELECT ctid FROM views.enrolment_1
     WHERE study = %(study)s AND generation = %(generation)s LIMIT %(limit)s
-));
+);
 
 -- name: page
 -- A stage may end by itself, at midnight of the site: the reader looks at each row again.

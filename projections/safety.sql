@@ -81,11 +81,12 @@ WHERE study = %(study)s AND generation = %(generation)s AND participant = %(part
 ORDER BY key;
 
 -- name: clear
+-- Not ANY (ARRAY(...)): for a table that was never analysed each row would be sought in the array.
 DELETE FROM views.safety_2
-WHERE study = %(study)s AND generation = %(generation)s AND ctid = ANY (ARRAY(
+WHERE study = %(study)s AND generation = %(generation)s AND ctid IN (
     SELECT ctid FROM views.safety_2
     WHERE study = %(study)s AND generation = %(generation)s LIMIT %(limit)s
-));
+);
 
 -- name: page
 -- Adverse events by onset.
