@@ -87,7 +87,7 @@ def test_callers_who_wait_together_share_transactions(ledger, owner) -> None:
 def test_what_is_appended_while_a_batch_waits_for_its_turn_counts(
     ledger, owner, append: Append, told: Outcome
 ) -> None:
-    """Another has the study's lock: the stream moves on, the event is recorded, the study changes."""
+    """Another has the lock: the stream moves on, the event is recorded, the study changes."""
     appended(ledger, draft("A", 1, "E1"))
     faster = draft("A", 2, "E2"), draft("Z", 1, "E3"), draft(STUDY_STREAM, 1)
     values = arguments("S", [(number, Append((one,))) for number, one in enumerate(faster)])
