@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
 from secrets import randbits
-from typing import LiteralString, cast
 from uuid import uuid4
 
 import psycopg
@@ -36,8 +35,8 @@ def rows(setting: Setting) -> Iterator[Row]:
     """With hashing beside without."""
     conninfo = setting.database()
     unhashed(conninfo)
-    hashing = cast(LiteralString, SQL["append"])
-    plain = cast(LiteralString, hashing.replace("append_batch", PLAIN))
+    hashing = SQL["append"]
+    plain = hashing.replace("append_batch", PLAIN)
     batches = setting.size(BATCHES, 15)
     connect_here = partial(connect, conninfo)
     with (

@@ -73,6 +73,9 @@ class KeyedInsert(Rival):
         (line,) = (one for one in told.stdout.splitlines() if "actually processed" in one)
         return int(line.partition(": ")[2].partition("/")[0])
 
+    def close(self) -> None:
+        """Nothing: pgbench ends by itself."""
+
 
 class Table:
     """Rows that are inserted many at a time, each time durably."""

@@ -6,6 +6,7 @@ is what all of that costs, not who compares numbers faster.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from domain.participant import Participant
@@ -32,7 +33,7 @@ def pairs() -> list[tuple[str, Run, Run]]:
     """
     import zen
 
-    found = []
+    found: list[tuple[str, Run, Run]] = []
     for criterion, expression, cases in (
         ("I3", TITRE_OR_ANTIBODY, ((eligible, _serology(640)), (_low_titre(), _serology(80)))),
         ("I6", SCORE, ((eligible, _items()), (_quiet(), _items(only="rash")))),
@@ -46,7 +47,7 @@ def pairs() -> list[tuple[str, Run, Run]]:
                 (
                     f"{criterion}, {'passes' if passes else 'fails'}",
                     _ours(criterion, who),
-                    lambda compiled=compiled, values=values: compiled.evaluate(values),
+                    partial(compiled.evaluate, values),
                 )
             )
     return found

@@ -121,8 +121,8 @@ async def begun(recording: Recording, publishing: Publishing) -> None:
 def read(views: Views) -> list[Sample]:
     """A fortnight of the study's schedule, page by page: the time of each."""
     waited = []
-    fortnight = {"first": date(2026, 6, 1), "last": date(2026, 6, 14)}
-    query = Query(**fortnight, limit=PAGE, on=When.parse("2026-06-01"))
+    first, last = date(2026, 6, 1), date(2026, 6, 14)
+    query = Query(first=first, last=last, limit=PAGE, on=When.parse("2026-06-01"))
     while True:
         start = time.perf_counter()
         page = views.study(STUDY, "schedule", query)
