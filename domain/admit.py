@@ -1,6 +1,6 @@
 """From a proposed event to what is appended: the event and every conclusion that it changes."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -21,7 +21,8 @@ from domain.kernel import (
     Refused,
     WouldDeviate,
 )
-from domain.participant import CHAPTERS, Participant, chapter_of, evolve
+from domain.making import maker
+from domain.participant import CHAPTERS, Participant, chapter_of, evolve, extended
 from domain.time import When
 from domain.trial import study
 from domain.trial.crossing import crossings
@@ -31,6 +32,7 @@ CAIRN = Actor(id="cairn", role="system")
 """Who concludes."""
 
 
+_recorded = maker(Recorded)
 _MOVING = ReferralEvent | ConsentEvent | OversightEvent
 
 
@@ -70,9 +72,9 @@ def admit(
         events.append(event)
         if proposed.historical and index < len(proposals) - 1:
             continue
-        for conclusion in _following(trial, after, proposed.now, event, first + len(events)):
-            after = evolve(after, conclusion)
-            events.append(conclusion)
+        following = _following(trial, after, proposed.now, event, first + len(events))
+        after = extended(after, following)
+        events += following
     if strict:
         _refuse_deviations(events)
     crossing = _crossing(trial, after, proposals[-1].now, events, first + len(events))
@@ -81,10 +83,8 @@ def admit(
 
 def concluded_by_time(trial: Trial, before: Participant, now: datetime) -> Admitted:
     """What only time brings: windows that closed, clocks that ran out. Nothing when all is said."""
-    after, events = before, []
-    for conclusion in _following(trial, before, now, None, PROVISIONAL):
-        after = evolve(after, conclusion)
-        events.append(conclusion)
+    events = _following(trial, before, now, None, PROVISIONAL)
+    after = extended(before, events)
     crossing = _crossing(trial, after, now, events, PROVISIONAL + len(events))
     return Admitted(tuple(events), crossing, after)
 
@@ -139,22 +139,27 @@ def protocol_of(trial: Trial, before: Participant, event: Recorded) -> str:
 
 def _following(
     trial: Trial, after: Participant, now: datetime, event: Recorded | None, first: int
-) -> Iterator[Recorded]:
+) -> list[Recorded]:
     """The conclusions that the log does not say yet, as envelopes."""
-    protocol = trial.version_for(after)
+    news = difference(trial, after, now)
+    if not news:
+        return []
+    protocol, at = trial.version_for(after), When.at(now)
     version, cause = after.version, event.position if event is not None else None
-    for index, conclusion in enumerate(difference(trial, after, now)):
-        yield Recorded(
+    return [
+        _recorded(
             body=conclusion,
             position=first + index,
             version=version + 1 + index,
-            occurred_at=When.at(now),
+            occurred_at=at,
             recorded_at=now,
             actor=CAIRN,
             participant=after.id,
             protocol=protocol,
             cause=cause,
         )
+        for index, conclusion in enumerate(news)
+    ]
 
 
 def difference(trial: Trial, participant: Participant, now: datetime) -> list[Conclusion]:
@@ -174,6 +179,9 @@ def difference(trial: Trial, participant: Participant, now: datetime) -> list[Co
 def _difference(
     concluded: Mapping[Key, Recorded], drawn: Sequence[Sequence[Conclusion]]
 ) -> tuple[Conclusion, ...]:
+    standing = {id(known.body) for known in concluded.values()}
+    if standing == {id(one) for chapter in drawn for one in chapter}:
+        return ()
     current = {one.key(): one for chapter in drawn for one in chapter}
     changed = [
         conclusion
@@ -227,7 +235,7 @@ def _crossing(
 def _envelope(
     proposed: Proposed, position: int, version: int, protocol: str | None = None
 ) -> Recorded:
-    return Recorded(
+    return _recorded(
         body=proposed.body,
         position=position,
         version=version,

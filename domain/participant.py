@@ -29,6 +29,7 @@ from domain.journey.screening import Screening
 from domain.journey.treatment import Treatment
 from domain.journey.visits import Visits
 from domain.kernel import STORED, Conclusion, Event, Key, Kind, Noted, Recorded, in_order, joined
+from domain.making import maker
 from domain.upcasting import CORRECTED_IN, brought
 
 T = TypeVar("T")
@@ -243,6 +244,7 @@ def evolve(participant: Participant, recorded: Recorded) -> Participant:
 _FIELDS = tuple(one.name for one in fields(Participant))
 _PLACES = {name: place for place, name in enumerate(_FIELDS)}
 _values = operator.attrgetter(*_FIELDS)
+_made = maker(Participant)
 
 
 def _replaced(participant: Participant, changes: Mapping[str, Any]) -> Participant:
@@ -250,7 +252,7 @@ def _replaced(participant: Participant, changes: Mapping[str, Any]) -> Participa
     values = list(_values(participant))
     for name, value in changes.items():
         values[_PLACES[name]] = value
-    return Participant(*values)
+    return _made(*values)
 
 
 _STATES = {name: type(getattr(Participant(""), name)) for name, _, _ in _CHAPTERS}

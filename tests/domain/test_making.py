@@ -1,0 +1,57 @@
+"""What a maker makes is what the class makes, and as frozen."""
+
+from dataclasses import FrozenInstanceError, dataclass, field
+
+import pytest
+
+from domain.making import maker
+
+
+@dataclass(frozen=True, slots=True)
+class Stone:
+    weight: int
+    colour: str = "grey"
+    marks: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Loose:
+    weight: int
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    weight: int
+
+    def __post_init__(self) -> None:
+        assert self.weight > 0
+
+
+stone = maker(Stone)
+
+
+def test_what_is_made_equals_what_the_class_makes() -> None:
+    assert stone(3) == Stone(3)
+    assert stone(3, "red", {"a": 1}) == Stone(3, "red", {"a": 1})
+    assert stone(weight=3, colour="red") == Stone(3, "red")
+    assert type(stone(3)) is Stone
+    assert repr(stone(3)) == repr(Stone(3))
+    assert stone(3).marks is not stone(3).marks
+
+
+def test_what_is_made_is_frozen() -> None:
+    with pytest.raises(FrozenInstanceError):
+        stone(3).weight = 4  # type: ignore[misc]
+
+
+def test_what_the_class_does_not_take_is_not_taken() -> None:
+    with pytest.raises(TypeError):
+        stone()  # type: ignore[call-arg]
+    with pytest.raises(TypeError):
+        stone(3, size=4)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("cls", [Loose, Weighed, int])
+def test_only_what_is_made_by_assignments_has_a_maker(cls: type[object]) -> None:
+    with pytest.raises(TypeError):
+        maker(cls)
