@@ -4,7 +4,6 @@ A row holds nothing that depends on the present. What does (an open window, a ru
 as a timeline: the states and since when each holds, so that any "now" only has to look it up.
 """
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -135,10 +134,6 @@ class View:
         """A row read back from the table."""
         return Row(participant, key, columns, item)
 
-    def digest(self, rows: Iterable[Row]) -> str:
-        """The digest of rows in the order of participant and key."""
-        return digest(rows)
-
     def reaches(self, event: Event, participant: Participant) -> bool:
         """Whether an event of the study's stream may change the participant's rows."""
         return reaches(event, participant)
@@ -175,14 +170,6 @@ def beside_results(trial: Trial, participant: Participant) -> tuple[object, ...]
         participant.oversight,
         *(one for key, one in concluded if key[0] not in _OF_ELIGIBILITY),
     )
-
-
-def digest(rows: Iterable[Row]) -> str:
-    """SHA-256 (hex) over rows in the order of participant and key (code points)."""
-    total = hashlib.sha256()
-    for row in rows:
-        total.update(row.participant.encode() + b"\0" + row.content() + b"\n")
-    return total.hexdigest()
 
 
 def rests_on(event: Event) -> bool:

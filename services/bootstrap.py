@@ -32,9 +32,9 @@ from infra.postgres import embedded, migrate
 from infra.postgres import settings as store
 from infra.postgres.pool import Pool, borrowed, open_pool, open_read_pool
 from infra.postgres.pool import conninfo_of as conninfo_of_pool
-from infra.projection.filling import Beside
 from infra.projection.folds import Folds
 from infra.projection.projector import Projector
+from infra.projection.sharing import Beside
 from infra.projection.tables import StandbyTables, ViewTables
 from infra.refusals import PostgresRefusals
 from infra.room import MIB, ROOM_MIB, Room

@@ -53,15 +53,17 @@ class Log(ABC):
         """Participants that have events, by name (code points), at most `limit` after one."""
 
     def histories(
-        self, study: str, first: str = "", up_to: int | None = None
+        self, study: str, first: str = "", up_to: int | None = None, before: str | None = None
     ) -> Iterator[list[Stored]]:
-        """Every participant's events up to and with a position, by name from one on.
+        """Everybody's events up to and with a position, by name: from one on, before another.
 
         One participant after the other, so that whoever folds a study holds one of them at a time.
         """
         after, names = first, [first] if first else []
         while True:
             for name in names:
+                if before is not None and name >= before:
+                    return
                 if events := self.stream(study, name, 0, up_to):
                     yield events
             if not (names := self.participants(study, after)):

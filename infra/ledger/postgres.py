@@ -23,6 +23,8 @@ SQL = load("ledger")
 POSITION_MAX = 2**53 - 1
 WRITERS_MAX = 1_000
 HISTORIES_PAGE_EVENTS = 1_000
+NAME_END = "\x7f"
+"""After every name."""
 """So many events are read at a time where everybody's are read one after the other."""
 
 
@@ -67,9 +69,9 @@ class PostgresLog(Log):
         return [row[0] for row in self._rows("participants", study=study, after=after, limit=limit)]
 
     def histories(
-        self, study: str, first: str = "", up_to: int | None = None
+        self, study: str, first: str = "", up_to: int | None = None, before: str | None = None
     ) -> Iterator[list[Stored]]:
-        """Every participant's events up to and with a position, by name from one on.
+        """Everybody's events up to and with a position, by name: from one on, before another.
 
         No connection is held between pages, so that a slow reader keeps nobody waiting.
         """
@@ -82,6 +84,7 @@ class PostgresLog(Log):
                 study=study,
                 stream=stream,
                 version=version,
+                before=NAME_END if before is None else before,
                 up_to=last,
                 limit=HISTORIES_PAGE_EVENTS,
             )

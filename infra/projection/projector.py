@@ -15,11 +15,13 @@ from infra.documents import Documents
 from infra.ledger.ledger import Ledger
 from infra.ledger.types import StoreAway
 from infra.projection.batch import Halted
-from infra.projection.filling import Beside, Progress
+from infra.projection.digests import digest
+from infra.projection.filling import Progress
 from infra.projection.folds import Folds
 from infra.projection.following import Following, Notice
 from infra.projection.partitions import Partition, join
 from infra.projection.rebuilding import Rebuilt, rebuild
+from infra.projection.sharing import Beside, Place
 from infra.projection.tables import Cursor, Overtaken, ViewTables
 from infra.room import Room
 
@@ -176,7 +178,7 @@ class Projector:
         """SHA-256 (hex) over the rows of a generation; of the one that is read by default."""
         if generation is None:
             generation = self.tables.active(study)[view].generation
-        return self.tables.digest(study, view, generation)
+        return digest(Place(self.folds, self.tables, study), view, generation)
 
     def join(self, study: str) -> list[str]:
         """Make one cursor of those that partitions have; the views for which that cannot be done.

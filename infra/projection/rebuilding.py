@@ -10,12 +10,15 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
 from infra.postgres.pool import connect, conninfo_of
+from infra.projection import digests
 from infra.projection.batch import Halted
-from infra.projection.filling import Beside, Progress, fill
+from infra.projection.digests import Noted, Noting, combined
+from infra.projection.filling import Progress, fill
 from infra.projection.folds import Folds
 from infra.projection.following import grouped
 from infra.projection.lane import Lane
 from infra.projection.partitions import Partition, divide_one
+from infra.projection.sharing import Beside, Place, Sharing, sharing
 from infra.projection.tables import SQL, Cursor, ViewTables
 
 
@@ -60,40 +63,49 @@ def rebuild(
             _clear_leftovers(tables, study, name)
         cursors = [_begin(tables, study, name) for name in names]
         found: dict[str, Rebuilt | Halted] = {}
-        for together in grouped(cursors, ()):
-            filled = fill(folds, tables, study, together, progress, beside)
-            for cursor in together:
-                if kind := filled.halted.get(cursor.view):
-                    found[cursor.view] = Halted(cursor, cursor.position, kind)
-            whole = [one for one in together if one.view not in filled.halted]
-            for cursor in _followed(folds, tables, study, whole):
-                rows = filled.rows.get(cursor.view, 0)
-                found[cursor.view] = _finished(folds, tables, study, cursor, rows)
+        with sharing(folds, tables, study, names, beside) as shared:
+            for together in grouped(cursors, ()):
+                found |= _built(shared, together, progress)
         for name in names:
             _clear_leftovers(tables, study, name)
     return [found[name] for name in names]
 
 
-def _finished(
-    folds: Folds, tables: ViewTables, study: str, cursor: Cursor, rows: int
-) -> Rebuilt | Halted:
+def _built(
+    shared: Sharing, together: Sequence[Cursor], progress: Progress
+) -> dict[str, Rebuilt | Halted]:
+    """Views that stand together filled by one fold, and swapped in one after the other."""
+    found: dict[str, Rebuilt | Halted] = {}
+    filled = fill(shared, together, progress)
+    for cursor in together:
+        if kind := filled.halted.get(cursor.view):
+            found[cursor.view] = Halted(cursor, cursor.position, kind)
+    whole = [one for one in together if one.view not in filled.halted]
+    for cursor in _followed(shared.place, whole):
+        found[cursor.view] = _finished(shared, cursor, filled.rows.get(cursor.view, 0))
+    return found
+
+
+def _finished(shared: Sharing, cursor: Cursor, rows: int) -> Rebuilt | Halted:
     """One view's generation caught up with and swapped in, by itself."""
+    folds, tables, study = shared.place.folds, shared.place.tables, shared.place.study
     try:
         lane = Lane.open(folds, tables, study, [cursor])
         while lane.step(tables.active(study)[cursor.view].position):
             pass
-        return _swap(folds, tables, study, lane, rows)
+        read = tables.active(study)[cursor.view]
+        noting = Noting(cursor.view, (read.generation, cursor.generation))
+        return _swap(shared.place, lane, rows, noting, digests.noted(shared, noting))
     except Halted as halted:
         return halted
 
 
-def _followed(
-    folds: Folds, tables: ViewTables, study: str, cursors: Sequence[Cursor]
-) -> list[Cursor]:
+def _followed(place: Place, cursors: Sequence[Cursor]) -> list[Cursor]:
     """Take in together what the generations that are read have all taken in meanwhile."""
     if not cursors:
         return []
-    lane = Lane.open(folds, tables, study, cursors)
+    tables, study = place.tables, place.study
+    lane = Lane.open(place.folds, tables, study, cursors)
     with suppress(Halted):  # the others go on without it, each by itself
         while lane.step(min(tables.active(study)[one.view].position for one in cursors)):
             pass
@@ -133,26 +145,27 @@ def _begin(tables: ViewTables, study: str, name: str) -> Cursor:
     return Cursor(name, active.version, int(row[0]), "building", active.position)
 
 
-def _swap(folds: Folds, tables: ViewTables, study: str, lane: Lane, rows: int) -> Rebuilt:
+def _swap(place: Place, lane: Lane, rows: int, noting: Noting, known: Noted) -> Rebuilt:
     """Make the new generation the one that is read, in one transaction."""
-    with tables.writing(study) as writing:
+    with place.tables.writing(place.study) as writing:
         # The live projector waits here, at a position that the new generation then reaches too.
         # A crash from here on to the commit leaves the old generation in its place.
         cursor = lane.cursors[0]
         generation, position, partitions = writing.execute("active_held", cursor).fetchone()
         old = Cursor(cursor.view, cursor.version, generation, "active", position)
+        reached = position
         if partitions is None:
             _reach(lane, position)
         else:
             # So do the workers, each partition at a position of its own.
-            held = writing.execute("held_partitions", old).fetchall()
-            _reach_by_partition(folds, tables, lane, {one[0]: one[1] for one in held})
-            position = min(one[1] for one in held)
+            held = dict(row[:2] for row in writing.execute("held_partitions", old).fetchall())
+            _reach_by_partition(place, lane, held)
+            position, reached = min(held.values()), max(held.values())
             writing.execute("take_offsets", cursor, other=generation)
             writing.execute("end_partitions", old)
-        before, after = tables.digests_in(
-            writing.connection, study, cursor.view, [generation, cursor.generation]
-        )
+        # What was noted before the transaction stands, but for those whom events reached since.
+        found = digests.brought_up(known, reached, place, noting, writing.connection)
+        before, after = combined(found, 0), combined(found, 1)
         writing.execute("turn", old, status="old")
         writing.execute("turn", cursor, status="active")
     return Rebuilt(cursor.view, cursor.generation, position, rows, after, before)
@@ -163,14 +176,13 @@ def _reach(lane: Lane, position: int) -> None:
         pass
 
 
-def _reach_by_partition(
-    folds: Folds, tables: ViewTables, whole: Lane, positions: dict[int, int]
-) -> None:
+def _reach_by_partition(place: Place, whole: Lane, positions: dict[int, int]) -> None:
     """Divide the new generation as the one that is read is, and bring each partition as far."""
     of = len(positions)
-    with tables.writing(whole.study) as writing:
+    with place.tables.writing(whole.study) as writing:
         divide_one(writing, whole.cursors[0], of)
     for number, position in positions.items():
         cursor = replace(whole.cursors[0], partitions=of, partition=number)
-        lane = Lane.open(folds, tables, whole.study, [cursor], Partition(number, of))
+        partition = Partition(number, of)
+        lane = Lane.open(place.folds, place.tables, whole.study, [cursor], partition)
         _reach(lane, position)

@@ -1,6 +1,6 @@
 """What the projector takes: anything shaped like a view."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, Protocol
 
@@ -75,9 +75,6 @@ class ViewShape(Protocol):
         self, participant: str, key: str, columns: Mapping[str, Column], item: Mapping[str, Any]
     ) -> RowShape:
         """A row read back from the table."""
-
-    def digest(self, rows: Iterable[Any]) -> str:
-        """The digest (hex) of rows in the order of participant and key."""
 
     def rests_on(self, event: Event) -> bool:
         """Whether an event of the study's stream may change anybody's rows."""

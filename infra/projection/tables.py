@@ -1,6 +1,5 @@
 """The tables of views: written together with the cursor, read in one snapshot with it."""
 
-import hashlib
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,10 +9,8 @@ from datetime import datetime
 from typing import Any, Literal, LiteralString
 
 import orjson
-from psycopg import Connection, sql
-from psycopg.pq import Format
+from psycopg import Connection
 from psycopg.rows import dict_row
-from psycopg.types.json import set_json_loads
 
 from infra.ledger.types import StoreAway
 from infra.postgres.pool import Pool, borrowed
@@ -23,7 +20,6 @@ from infra.projection.shapes import RowShape, ViewShape
 SQL = load("views")
 
 CLEAR_ROWS = 10_000
-DIGEST_FETCH_ROWS = 2_000
 WAIT_POLL_SECONDS = 0.05
 
 Status = Literal["active", "building", "old"]
@@ -152,60 +148,6 @@ class ViewTables:
             with self._moved:
                 # Another process may move the cursor: this process's condition is a hint.
                 self._moved.wait(min(left, WAIT_POLL_SECONDS))
-
-    def digest(self, study: str, name: str, generation: int) -> str:
-        """SHA-256 (hex) over the rows of a generation, in order."""
-        with borrowed(self.pool) as connection:
-            return self._digest_in(connection, study, name, generation)
-
-    def digests_in(
-        self,
-        connection: Connection[tuple[Any, ...]],
-        study: str,
-        name: str,
-        generations: Sequence[int],
-    ) -> list[str]:
-        """The same of several generations, within a transaction of the caller's.
-
-        Most are alike to the byte, as they are stored: then what one of them says is not read again
-        from the other.
-        """
-        known: dict[bytes, str] = {}
-        found = []
-        for generation in generations:
-            stored = self._stored_in(connection, study, name, generation)
-            if stored not in known:
-                known[stored] = self._digest_in(connection, study, name, generation)
-            found.append(known[stored])
-        return found
-
-    def _digest_in(
-        self, connection: Connection[tuple[Any, ...]], study: str, name: str, generation: int
-    ) -> str:
-        view = self.views[name]
-        with connection.cursor(f"digest_{name}", row_factory=dict_row) as cursor:
-            set_json_loads(orjson.loads, cursor)
-            cursor.format = Format.BINARY
-            cursor.itersize = DIGEST_FETCH_ROWS
-            cursor.execute(statements(view)["all"], {"study": study, "generation": generation})
-            return view.digest(_row(view, found) for found in cursor)
-
-    def _stored_in(
-        self, connection: Connection[tuple[Any, ...]], study: str, name: str, generation: int
-    ) -> bytes:
-        """SHA-256 over everything that is stored of a generation but its number."""
-        view, total = self.views[name], hashlib.sha256()
-        columns = sql.SQL(", ").join(
-            map(sql.Identifier, ("participant", "key", *view.columns, "item"))
-        )
-        rows = sql.SQL("COPY (SELECT {} FROM ({}) AS rows) TO STDOUT").format(
-            columns, sql.SQL(statements(view)["all"])
-        )
-        values = {"study": study, "generation": generation}
-        with connection.cursor().copy(rows, values) as copy:
-            for block in copy:
-                total.update(block)
-        return total.digest()
 
     def clear(self, study: str, name: str, generation: int) -> None:
         """Remove the rows of a generation that nobody reads, part by part."""

@@ -16,8 +16,8 @@ from infra.postgres import settings as store
 from infra.postgres.migrate import MigrationProblem
 from infra.postgres.pool import connect
 from infra.projection.batch import Halted
-from infra.projection.filling import Beside
 from infra.projection.rebuilding import RebuildUnderWay, Rebuilt
+from infra.projection.sharing import Beside
 from services.bootstrap import Cairn, Settings, helpers, open_cairn
 from services.commands import console
 from services.commands.options import DataOption, JsonOption, settings_of

@@ -330,4 +330,6 @@ def test_histories_come_whole_one_participant_after_the_other(
     assert read(first="AA") == [("B", whole), ("C", whole)]
     assert read(up_to=7) == [("-b", [1]), ("A", [1, 2]), ("B", [1]), ("C", [1, 2])]
     assert read(up_to=2) == [("C", [1])]
+    assert read(before="B") == [("-b", whole), ("A", whole)]
+    assert read(first="A", before="C") == [("A", whole), ("B", whole)]
     assert list(ledger.histories("S-2")) == []

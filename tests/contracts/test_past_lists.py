@@ -103,7 +103,7 @@ class Cohort(MemoryLedger):
         return self._kept.stream(study, stream, after, up_to)
 
     def histories(
-        self, study: str, first: str = "", up_to: int | None = None
+        self, study: str, first: str = "", up_to: int | None = None, before: str | None = None
     ) -> Iterator[list[Stored]]:
         for number in range(self._count):
             name = f"P-{number:05}"

@@ -13,8 +13,9 @@ from infra.projection import batch
 from infra.projection import lane as lanes
 from infra.projection import projector as projecting
 from infra.projection import projector as projectors
+from infra.projection.digests import ByParticipant
 from infra.projection.projector import Projector
-from infra.projection.tables import Overtaken, ViewTables, Writing
+from infra.projection.tables import Overtaken, Writing
 from projections import enrolment, safety
 from projections.catalogue import VIEWS
 from tests import specs
@@ -299,14 +300,14 @@ def test_readers_see_the_old_rows_until_the_new_ones_are_whole(
             return len(reading.rows("schedule", "all"))
 
     whole = count()
-    real = ViewTables.digests_in
+    real = digests.brought_up
 
-    def look(self: ViewTables, *arguments: Any) -> list[str]:
-        found = real(self, *arguments)
+    def look(*arguments: Any) -> ByParticipant:
+        found = real(*arguments)
         seen.append(count())
         return found
 
-    monkeypatch.setattr(ViewTables, "digests_in", look)
+    monkeypatch.setattr(digests, "brought_up", look)
     progress: list[tuple[int, int]] = []
     rebuilt = study.projector.rebuild(STUDY, "schedule", lambda *done: progress.append(done))
     assert (rebuilt.rows, seen, count()) == (whole, [whole], whole)
@@ -323,7 +324,7 @@ def test_a_rebuild_that_was_killed_leaves_nothing_behind_after_the_next(
         raise Killed
 
     with monkeypatch.context() as patched:
-        patched.setattr(ViewTables, "digests_in", killed)
+        patched.setattr(digests, "brought_up", killed)
         with pytest.raises(Killed):
             study.projector.rebuild(STUDY, "schedule")
     study.post("01-001", specs.visit("V2", "2026-12-08"))

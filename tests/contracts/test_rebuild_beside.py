@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from infra.postgres.pool import Pool, connect, conninfo_of
-from infra.projection import filling
-from infra.projection.filling import Beside, ranges
+from infra.projection import sharing
 from infra.projection.folds import Folds
 from infra.projection.rebuilding import RebuildUnderWay, Rebuilt
+from infra.projection.sharing import Beside, ranges
 from infra.projection.tables import SQL, ViewTables, Writing
 from projections.catalogue import VIEWS
 from services.bootstrap import projection_parts
@@ -42,8 +42,8 @@ def killed(conninfo: str) -> tuple[Folds, ViewTables]:
 @pytest.fixture
 def watched(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
     """Seven participants, two in a range."""
-    monkeypatch.setattr(filling, "RANGE_PARTICIPANTS", 2)
-    monkeypatch.setattr(filling, "RANGES_EACH", 1)
+    monkeypatch.setattr(sharing, "RANGE_PARTICIPANTS", 2)
+    monkeypatch.setattr(sharing, "RANGES_EACH", 1)
     made = Watched(pool)
     made.begin()
     for name in NAMES:
@@ -66,12 +66,12 @@ def generations(watched: Watched) -> set[int]:
 
 
 def test_everybody_is_in_one_range(watched: Watched) -> None:
-    found = [(one.first, one.last) for one in ranges(watched.ledger, STUDY)]
+    found = [(one.first, one.before) for one in ranges(watched.ledger, STUDY)]
     assert found == [
-        ("01-000", "01-001"),
-        ("01-002", "01-003"),
-        ("01-004", "01-005"),
-        ("01-006", "01-006"),
+        ("", "01-002"),
+        ("01-002", "01-004"),
+        ("01-004", "01-006"),
+        ("01-006", None),
     ]
 
 

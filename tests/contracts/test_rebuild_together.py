@@ -7,11 +7,10 @@ import pytest
 
 from infra.ledger.types import Stored
 from infra.postgres.pool import Pool
-from infra.projection import filling
+from infra.projection import digests, filling
 from infra.projection.batch import Halted
 from infra.projection.folds import recorded
 from infra.projection.rebuilding import Rebuilt
-from infra.projection.tables import ViewTables
 from projections import enrolment, safety, schedule
 from projections.catalogue import VIEWS
 from tests import specs
@@ -104,14 +103,14 @@ def test_what_is_stored_alike_is_digested_once_and_what_is_not_twice(
 ) -> None:
     study.post("01-001", *specs.treated, historical=True)
     study.projector.catch_up(STUDY)
-    asked: list[int] = []
-    real = ViewTables._digest_in
+    asked: list[str] = []
+    real = digests._digest
 
-    def counted(self: ViewTables, *place: Any) -> str:
-        asked.append(place[-1])
-        return real(self, *place)
+    def counted(rows: str) -> bytes:
+        asked.append(rows)
+        return real(rows)
 
-    monkeypatch.setattr(ViewTables, "_digest_in", counted)
+    monkeypatch.setattr(digests, "_digest", counted)
     assert study.projector.rebuild(STUDY, "schedule").same
     assert len(asked) == 1
     with study.pool.connection() as connection:

@@ -1,15 +1,18 @@
 """A study on a real store with its projector and views, and histories to fill it with."""
 
 import asyncio
+import hashlib
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from itertools import groupby
 from typing import Any
 
 import orjson
 
+from domain.canonical import canonical
 from domain.kernel import Actor, Refusal
 from domain.time import When
 from infra.documents import PostgresDocuments
@@ -20,7 +23,6 @@ from infra.projection.projector import Projector
 from infra.projection.tables import ViewTables
 from infra.vault.keyring import KeyRing, MemoryKeyStore
 from projections.catalogue import VIEWS
-from projections.view import digest
 from services.door import Posted
 from services.publishing import Publishing, built_in_protocol, draft_in, rendered
 from services.record import Recording, Terms
@@ -111,7 +113,7 @@ class Watched:
             state = folds.participant(self.name, name, position)
             if state.version:
                 rows.extend(view.of(trial, state).values())
-        return digest(sorted(rows, key=lambda row: (row.participant, row.key)))
+        return digest(rows)
 
     def digests(self) -> dict[str, str]:
         """The digest of each view as its table has it."""
@@ -119,6 +121,30 @@ class Watched:
 
     def expected(self, position: int | None = None) -> dict[str, str]:
         return {view.name: self.folded(view, position) for view in self.views}
+
+
+def digest(rows: Sequence[Any]) -> str:
+    """What the digest of a generation with these rows must be, by its definition."""
+    total = hashlib.sha256()
+    for name, mine in groupby(
+        sorted(rows, key=lambda row: row.participant), lambda row: row.participant
+    ):
+        content = canonical(
+            [
+                [row.key, *map(_plain, row.columns.values()), row.item]
+                for row in sorted(mine, key=lambda row: row.key)
+            ]
+        )
+        total.update(name.encode() + b"\0" + hashlib.sha256(content).digest())
+    return total.hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    """A column's value as PostgreSQL writes it in JSON."""
+    if isinstance(value, datetime):
+        text = value.astimezone(UTC).isoformat().removesuffix("+00:00")
+        return (text.rstrip("0") if "." in text else text) + "+00:00"
+    return value.isoformat() if isinstance(value, date) else value
 
 
 @contextmanager

@@ -44,7 +44,7 @@ SELECT stream FROM name WHERE stream IS NOT NULL;
 -- position, and sorting what it finds, once for each page.
 SELECT position, stream, version, topic, body, hash FROM cairn.event
 WHERE study = %(study)s AND (stream, version) > (%(stream)s, %(version)s)
-    AND stream <> '$study' AND position + 0 <= %(up_to)s
+    AND stream < %(before)s AND stream <> '$study' AND position + 0 <= %(up_to)s
 ORDER BY stream, version LIMIT %(limit)s;
 
 -- name: position_at

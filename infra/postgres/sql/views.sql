@@ -66,6 +66,17 @@ CROSS JOIN LATERAL (
 WHERE p.study = %(study)s AND p.view = %(view)s AND p.version = %(version)s
     AND p.status = 'active';
 
+-- name: stand
+-- The position that all of some generations reflect.
+SELECT min(coalesce(k.position, p.position)) FROM views.projection p
+CROSS JOIN LATERAL (
+    SELECT min(d.position) AS position FROM views.projection_partition d
+    WHERE d.study = p.study AND d.view = p.view AND d.version = p.version
+        AND d.generation = p.generation
+) k
+WHERE p.study = %(study)s AND p.view = %(view)s AND p.version = %(version)s
+    AND p.generation = ANY (%(generations)s);
+
 -- name: held
 -- Nobody divides or joins the generation until the transaction ends.
 SELECT position, partitions FROM views.projection
