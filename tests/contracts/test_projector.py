@@ -9,7 +9,7 @@ import pytest
 
 from infra.ledger.types import StoreAway
 from infra.postgres.pool import Pool
-from infra.projection import batch
+from infra.projection import batch, digests
 from infra.projection import lane as lanes
 from infra.projection import projector as projecting
 from infra.projection import projector as projectors
