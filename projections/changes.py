@@ -19,14 +19,19 @@ from domain.participant import Participant
 from domain.planned import PlannedVisit
 from domain.trial.study import Trial
 
-_CALENDAR = (
-    *(Referred, ReferralClosed, Consented, ConsentWithdrawn),
-    *(ScreeningStarted, ScreenFailed, RescreeningOpened, Dosed),
-    *(Completed, Died, Discontinued, LostToFollowUp, Recontacted, Transferred),
+_CALENDAR = frozenset(
+    (
+        *(Referred, ReferralClosed, Consented, ConsentWithdrawn),
+        *(ScreeningStarted, ScreenFailed, RescreeningOpened, Dosed),
+        *(Completed, Died, Discontinued, LostToFollowUp, Recontacted, Transferred),
+    )
 )
 """They may move, end or reopen the whole calendar."""
 
-_VISIT = (VisitBooked, VisitCancelled, VisitCompleted, VisitMissed)
+_VISIT = frozenset((VisitBooked, VisitCancelled, VisitCompleted, VisitMissed))
+_NAMING = frozenset((Corrected, Retracted))
+_LOOKED_AT = _CALENDAR | _VISIT | _NAMING
+"""All other events, most of a history, say nothing of visits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,31 +44,32 @@ class Changes:
 
     def of(self, planned: PlannedVisit) -> Recorded | None:
         """The event that last touched a visit; None for one that rests on no event."""
-        found = [self.calendar, self.by_visit.get(planned.visit)]
+        last = _later(self.calendar, self.by_visit.get(planned.visit))
         plan = planned.plan
         if plan is None or plan.after_previous is not None or plan.kind == "early-termination":
             # What became of other visits decides about it, too.
-            found.append(self.visits)
-        return _last(one for one in found if one is not None)
+            return _later(last, self.visits)
+        return last
 
 
 def changes(trial: Trial, participant: Participant) -> Changes:
     """What the history says about the participant's visits."""
     dosing = trial.protocol_of(participant).dosing_visit
-    events = {one.position: one for one in participant.history}
     calendar = [one.recorded for one in trial.activated if one.body.site == participant.site]
     opened = trial.sites.get(participant.site or "")
     if opened is not None:
         calendar.append(opened.recorded)
     visits: dict[str, Recorded] = {}
     for one in participant.history:
-        about = _about(one, events)
-        code = getattr(about, "visit", None)
-        if isinstance(about, _CALENDAR) or (isinstance(about, _VISIT) and about is not one.body):
+        if type(one.body) not in _LOOKED_AT:
+            continue
+        about = _about(one, participant)
+        kind = type(about)
+        if kind in _CALENDAR or (kind in _VISIT and about is not one.body):
             calendar.append(one)
-        elif isinstance(about, _VISIT) and code is not None:
-            visits[code] = one
-            if dosing is not None and code == dosing.code:
+        elif isinstance(about, VisitBooked | VisitCancelled | VisitCompleted | VisitMissed):
+            visits[about.visit] = one
+            if dosing is not None and about.visit == dosing.code:
                 calendar.append(one)
     last_visit = _last(visits.values())
     for key, one in participant.concluded.items():
@@ -73,9 +79,14 @@ def changes(trial: Trial, participant: Participant) -> Changes:
     return Changes(_last(calendar), last_visit, visits)
 
 
-def _about(recorded: Recorded, events: dict[int, Recorded]) -> Event:
+def _about(recorded: Recorded, participant: Participant) -> Event:
     """The event itself, or the one that a correction is about in the end."""
     body = recorded.body
+    if type(body) not in _NAMING:
+        return body
+    events = participant.once(
+        "history by position", lambda: {one.position: one for one in participant.history}
+    )
     while isinstance(body, Corrected | Retracted):
         target = events.get(body.position)
         if target is None:
@@ -86,3 +97,9 @@ def _about(recorded: Recorded, events: dict[int, Recorded]) -> Event:
 
 def _last(events: Iterable[Recorded]) -> Recorded | None:
     return max(events, key=lambda one: one.position, default=None)
+
+
+def _later(one: Recorded | None, other: Recorded | None) -> Recorded | None:
+    if one is None or (other is not None and other.position > one.position):
+        return other
+    return one

@@ -1,6 +1,6 @@
 """Schedule: one row per planned visit, and per visit that was held beside the plan."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, cast
 
@@ -32,8 +32,19 @@ Visit = tuple[tuple[str | None, str], int, tuple[int, datetime] | None, PlannedV
 when it was recorded), and the visit itself."""
 
 
-def visits(trial: Trial, participant: Participant) -> Iterator[tuple[str, Visit]]:
-    """The participant's visits, planned ones in the protocol's order, by the key of their rows."""
+def visits(trial: Trial, participant: Participant) -> Sequence[tuple[str, Visit]]:
+    """The participant's visits, planned ones in the protocol's order, by the key of their rows.
+
+    Told once for all views that show them.
+    """
+    return participant.here(
+        "visits",
+        (trial.protocols, trial.activated, trial.sites),
+        lambda: tuple(_visits(trial, participant)),
+    )
+
+
+def _visits(trial: Trial, participant: Participant) -> Iterator[tuple[str, Visit]]:
     place = participant.site, trial.zone(participant.site).key
     planned_visits = schedule(trial, participant)
     changed, numbers = changes(trial, participant), _numbers(planned_visits)

@@ -62,7 +62,7 @@ Rows = Callable[[Trial, Participant], Iterator[Row]]
 Part = tuple[object, ...]
 """What one row is made of, beside the participant and the key: equal parts make equal rows."""
 
-Parts = Callable[[Trial, Participant], Iterator[tuple[str, Part]]]
+Parts = Callable[[Trial, Participant], Iterable[tuple[str, Part]]]
 """Key and part of each of the participant's rows: told more cheaply than the rows are made."""
 
 Made = Callable[[str, str, Part], Row]

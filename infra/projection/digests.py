@@ -141,7 +141,7 @@ def noted(shared: Sharing, noting: Noting) -> Noted:
     """What the generations are, range by range: as of a position that none of them was before."""
     found: dict[str, tuple[bytes | None, ...]] = {}
     positions = []
-    with closing(shared.each(noting)) as parts:
+    with closing(shared.widely(noting)) as parts:
         for part in parts:
             positions.append(part.position)
             found |= part.found

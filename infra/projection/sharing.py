@@ -27,6 +27,7 @@ RANGE_PARTICIPANTS = 50
 """So many are one range: whoever is done early takes what is left."""
 RANGES_EACH = 16
 """Where there are fewer for each process, they are done before another has even started."""
+WIDE_RANGES_EACH = 4
 AHEAD_RANGES = 2
 """So many are handed to each helping process at once, so that it need not wait for the next."""
 
@@ -113,7 +114,17 @@ class Sharing:
 
         Raises StoreAway, and BrokenProcessPool when a process that helps was killed.
         """
-        todo, there = deque(self._ranges), set[Future[T]]()
+        return self._each(job, self._ranges)
+
+    def widely(self, job: Job[T]) -> Generator[T, None, None]:
+        """The same of few ranges, for work that costs more to begin than to go on with."""
+        size = -(-len(self._ranges) // max(1, WIDE_RANGES_EACH * self._ahead))
+        return self._each(
+            job, [_joined(self._ranges[at : at + size]) for at in range(0, len(self._ranges), size)]
+        )
+
+    def _each(self, job: Job[T], parts: Sequence[Range]) -> Generator[T, None, None]:
+        todo, there = deque(parts), set[Future[T]]()
         try:
             while todo or there:
                 while self._pool is not None and todo and len(there) < self._ahead:
@@ -127,6 +138,10 @@ class Sharing:
             for one in there:
                 one.cancel()
             wait(there)
+
+
+def _joined(parts: Sequence[Range]) -> Range:
+    return Range(parts[0].first, parts[-1].before)
 
 
 @contextmanager
