@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from domain.admit import Admitted
-from domain.kernel import Conclusion, Recorded
+from domain.kernel import PROVISIONAL, Conclusion, Recorded
 from domain.participant import Participant
 from domain.trial.study import Trial
 from infra.ledger.envelope import template
@@ -25,10 +25,10 @@ def append_of(
     With `follows_study` it commits only while the study's stream stands where it was judged.
     """
     drafts: list[Draft] = []
-    head, version = trial.head, trial.version
+    head, version, first = trial.head, trial.version, first_of(judged)
     for before, admitted in judged:
         drafts += drafts_of(
-            "participant", before.id, before.head, admitted.participant, fingerprints
+            "participant", before.id, before.head, admitted.participant, fingerprints, first
         )
         drafts += drafts_of(
             "study",
@@ -36,6 +36,7 @@ def append_of(
             head if version == trial.version else None,
             admitted.study,
             fingerprints,
+            first,
         )
         version += len(admitted.study)
     return Append(tuple(drafts), trial.version if follows_study else None)
@@ -47,9 +48,11 @@ def drafts_of(
     head: str | None,
     events: Sequence[Recorded],
     fingerprints: Fingerprints,
+    first: int = PROVISIONAL,
 ) -> list[Draft]:
     """Drafts of consecutive events of one stream; the first follows `head`, the others each other.
 
+    `first` is the position that the first event of the whole append was judged at.
     A head of None with a version above 1 means: what comes before is in the same append.
     """
     return [
@@ -61,6 +64,7 @@ def drafts_of(
                 event,
                 known_previous=head if index == 0 else None,
                 in_same_append=index > 0 or (head is None and event.version > 1),
+                first=first,
             ),
             source=event.source if event.id is not None else None,
             event_id=event.id,
@@ -70,6 +74,11 @@ def drafts_of(
         )
         for index, event in enumerate(events)
     ]
+
+
+def first_of(judged: Judged) -> int:
+    """The position that the first event of an append was judged at."""
+    return judged[0][1].events[0].position
 
 
 def answers_of(outcome: Appended, judged: Judged) -> list[Answer]:

@@ -35,14 +35,14 @@ class Judging:
         groups: Sequence[Group],
         states: Mapping[str, Participant],
         terms: Terms,
+        first: int = PROVISIONAL,
     ) -> Judged:
-        """Each group's participant before, and what is recorded for it.
+        """Each group's participant before, and what is recorded for it, from this position on.
 
         Raises NotFound, PreconditionFailed, PreconditionRequired, Invalid, Refused, Impossible,
         WouldDeviate.
         """
         judged: list[tuple[Participant, judge.Admitted]] = []
-        first = PROVISIONAL
         for group in groups:
             before = states[group.participant]
             if before.version == 0 and not isinstance(group.posted[0].body, Referred):

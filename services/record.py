@@ -21,12 +21,14 @@ from infra.ledger.types import (
     Appended,
     Conflict,
     Duplicate,
+    Outcome,
     StoreAway,
     Stored,
 )
 from infra.vault.keyring import KeyRing
 from services.door import Posted
 from services.drafting import Judged, answers_of, append_of, drafts_of
+from services.foreseen import Foreseen
 from services.judging import Judging, matches
 from services.keying import Keying
 from services.repeats import Repeats, Sifted
@@ -85,6 +87,7 @@ class Recording:
         self._judging = Judging(keys, clock)
         self._repeats = Repeats(ledger, keys)
         self._turns = Turns()
+        self._foreseen = Foreseen()
         self._watchers: list[Watcher] = []
 
     @property
@@ -214,7 +217,7 @@ class Recording:
             if not admitted.events:
                 return None
             append = append_of(trial, [(before, admitted)], {}, follows_study=True)
-            outcome = await self._append(study, append, [admitted])
+            outcome = await self._append(study, append, [(before, admitted)])
             if not isinstance(outcome, Appended):
                 return None
             first, last = outcome.stored[0], outcome.stored[len(admitted.participant) - 1]
@@ -256,7 +259,7 @@ class Recording:
                 _place(error, sifted)
             raise
         append = self._append_of(trial, judged, new, terms, attempt)
-        outcome = await self._append(study, append, [admitted for _, admitted in judged])
+        outcome = await self._append(study, append, judged)
         match outcome:
             case Appended():
                 answers = iter(answers_of(outcome, judged))
@@ -286,7 +289,8 @@ class Recording:
         if self._judging.reads(study, groups, states):
             judging = self._judging.participants
             return await asyncio.to_thread(judging, study, trial, groups, states, terms)
-        return self._judging.participants(study, trial, groups, states, terms)
+        first = self._foreseen.first(study, trial, groups, states, terms)
+        return self._judging.participants(study, trial, groups, states, terms, first)
 
     def _append_of(
         self, trial: Trial, judged: Judged, groups: Sequence[Group], terms: Terms, attempt: int
@@ -302,10 +306,18 @@ class Recording:
         )
 
     async def _append(
-        self, study: str, append: Append, judged: Sequence[judge.Admitted] = ()
+        self, study: str, append: Append, judged: Judged = ()
     ) -> Appended | Duplicate | Conflict:
-        outcome = await self.ledger.append(study, append)
+        count = len(append.drafts)
+        sent = self._foreseen.sent(study, count)
+        outcome: Outcome | None = None
+        try:
+            outcome = await self.ledger.append(study, append)
+        finally:
+            if not isinstance(outcome, Appended):
+                self._foreseen.failed(study, count)
         if isinstance(outcome, Appended):
+            self._foreseen.appended(study, sent, outcome.stored[-1].position)
             self.hot.appended(study, outcome.stored, judged)
             for watcher in self._watchers:
                 watcher(outcome.stored)

@@ -6,6 +6,7 @@ the ledger refuses it when the stream has moved. Then the tail is read and the j
 
 import threading
 from collections.abc import Sequence
+from datetime import datetime
 from functools import partial
 from itertools import islice
 
@@ -13,16 +14,18 @@ from domain import catalogue
 from domain import participant as journey
 from domain.admit import Admitted
 from domain.eligibility.evaluate import moved
-from domain.kernel import PROVISIONAL, Recorded
+from domain.kernel import Recorded
 from domain.participant import Participant
+from domain.settling import settle
 from domain.trial import study as studies
 from domain.trial.protocol import Protocol
 from domain.trial.study import Trial
 from infra.documents import Documents
-from infra.ledger.envelope import placed, read
+from infra.ledger.envelope import placed, read, settled_at
 from infra.ledger.ledger import Log
 from infra.ledger.types import STUDY_STREAM, Stored
 from infra.room import Room, Shelf
+from services.drafting import Judged, first_of
 
 PARTICIPANT_BYTES = 12_000
 EVENT_BYTES = 1_500
@@ -89,17 +92,17 @@ class HotState:
         """Whether all of them are in memory, so that no read is needed."""
         return study in self._trials and all((study, name) in self._participants for name in names)
 
-    def appended(
-        self, study: str, stored: tuple[Stored, ...], judged: Sequence[Admitted] = ()
-    ) -> None:
+    def appended(self, study: str, stored: tuple[Stored, ...], judged: Judged = ()) -> None:
         """Fold what this process just appended, so that the next judgement needs no read.
 
-        `judged` is what the append was made of, in order: what is known of it need not be read.
+        `judged` is what the append was made of, in order: what is known of it need not be read, and
+        where it got the positions that it was judged at it is not folded again.
         """
         rest = iter(stored)
-        for admitted in judged:
+        for before, admitted in judged:
             theirs = tuple(islice(rest, len(admitted.participant)))
-            self._append_to_participant(study, theirs, admitted.participant)
+            if not self._settled(study, theirs, before, admitted):
+                self._append_to_participant(study, theirs, admitted.participant)
             for one in islice(rest, len(admitted.study)):
                 self._append_to_study(study, one)
         for one in rest:
@@ -108,10 +111,29 @@ class HotState:
             else:
                 self._append_to_participant(study, (one,))
         trial = self._trials.get(study)
-        for admitted in judged:
-            known = self._participants.get((study, admitted.after.id))
-            if trial is not None and known is not None and known.version == admitted.after.version:
-                moved(trial, admitted.after, known, partial(_place, stored))
+        for _, admitted in judged:
+            known, after = self._participants.get((study, admitted.after.id)), admitted.after
+            if trial is None or known is None or known is after or known.version != after.version:
+                continue
+            moved(trial, after, known, partial(_place, stored, first_of(judged)))
+
+    def _settled(
+        self, study: str, stored: Sequence[Stored], before: Participant, admitted: Admitted
+    ) -> bool:
+        """Keep the state that was judged, if everything in it is as the log now says."""
+        known = self._participants.get((study, before.id))
+        if known is not before and (known is not None or before.version):
+            return False
+        told: list[tuple[Recorded, datetime, str]] = []
+        for event, one in zip(admitted.participant, stored, strict=True):
+            at = settled_at(event, one)
+            if at is None:
+                return False
+            told.append((event, at, one.hash))
+        if told:
+            settle(before, admitted.after, told)
+            self._keep(study, admitted.after)
+        return True
 
     def _append_to_study(self, study: str, one: Stored) -> None:
         trial = self._trials.get(study)
@@ -227,9 +249,10 @@ class HotState:
             self._participants.put(key, participant if older or known is None else known)
 
 
-def _place(stored: tuple[Stored, ...], position: int) -> int:
-    """The log's position of an event of the append; any other position as it is."""
-    return position if position < PROVISIONAL else stored[position - PROVISIONAL].position
+def _place(stored: tuple[Stored, ...], first: int, position: int) -> int:
+    """The log's position of an event of the append, of which the first was judged at `first`; any
+    other position as it is."""
+    return position if position < first else stored[position - first].position
 
 
 class _Addressed(dict[str, Protocol]):

@@ -73,7 +73,7 @@ def moved(
 ) -> None:
     """Keep what was decided of a participant once the events that it was judged with are recorded.
 
-    `place` gives the log's position for a provisional one, and any other as it is. Both states
+    `place` gives the log's position for one that was judged, and any other as it is. Both states
     are of the same events; without this the criteria that read the new ones are decided again.
     """
     protocol, zone = judging(trial, recorded), trial.zone(recorded.site)

@@ -17,7 +17,7 @@ from domain.eligibility.facts import Facts
 from domain.eligibility.logic import Applied, Needs, merged
 from domain.eligibility.reads import Key as Kind
 from domain.eligibility.reads import Read
-from domain.kernel import PROVISIONAL, Key
+from domain.kernel import Key
 
 Told = Literal["passed", "failed", "unknown"]
 """What a criterion says; for an exclusion, failed means that it applies."""
@@ -117,12 +117,12 @@ class Verdict:
     def recorded(self, read: Read, place: Callable[[int], int]) -> "Verdict":
         """The same once the events that it was judged with are recorded, and read from the log.
 
-        `place` gives the log's position for a provisional one, and any other as it is.
+        `place` gives the log's position for one that was judged, and any other as it is.
         """
         known = self._known.copy()
         for at, one in enumerate(known.outcomes):
-            # Evidence ascends: the last of it tells whether any was provisional.
-            if one is not None and one.evidence and one.evidence[-1] >= PROVISIONAL:
+            # Evidence ascends: the last of it tells whether any stands elsewhere.
+            if one is not None and one.evidence and place(one.evidence[-1]) != one.evidence[-1]:
                 known.outcomes[at] = one._replace(evidence=tuple(map(place, one.evidence)))
         return Verdict(self._ready, read, known)
 

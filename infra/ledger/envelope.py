@@ -18,6 +18,9 @@ from infra.ledger.reading import taken_apart
 from infra.ledger.types import APPEND_EVENTS_MAX, Stored
 from infra.ledger.upcasting import current, named
 
+EVIDENCE = "evidence"
+"""The only member of a conclusion, or of a part of it, that names positions of the log."""
+
 _STRING_OR_LARGE = re.compile(rb'"(?:[^"\\]|\\.)*"|[0-9]{16,}')
 
 BodyT = TypeVar("BodyT", bound=Event)
@@ -46,10 +49,16 @@ class _Envelope(Strict, Generic[BodyT]):
 
 
 def template(
-    event: Recorded, *, known_previous: str | None = None, in_same_append: bool = False
+    event: Recorded,
+    *,
+    known_previous: str | None = None,
+    in_same_append: bool = False,
+    first: int = PROVISIONAL,
 ) -> bytes:
     """The canonical bytes of an event that is not appended yet, with blanks for what is not known.
 
+    Positions from `first` on are those of the append's own events, whether provisional or foreseen:
+    they are blank until the ledger gives them.
     `known_previous` is the leaf hash of the stream's event before, as the event was judged on: the
     ledger refuses the append when another stands there. An event that follows one of its own append
     cannot know it. Raises NotCanonical for a value that has no canonical form.
@@ -59,10 +68,12 @@ def template(
     source = event.recorded_at_source
     known = "" if source is None else f',"recorded_at_source":{_text(source.text)}'
     text = (
-        f'{{"actor":{_actor(event.actor.id, event.actor.role)},"cause":{_position(event.cause)},'
-        f'"data":{_data(body)},"id":{_text(event.id)},"kind":"{body.kind.value}",'
+        f'{{"actor":{_actor(event.actor.id, event.actor.role)},'
+        f'"cause":{_position(event.cause, first)},'
+        f'"data":{_data(body, first)},"id":{_text(event.id)},"kind":"{body.kind.value}",'
         f'"occurred_at":{_text(event.occurred_at.text)},'
-        f'"participant":{_text(event.participant)},"position":{_position(event.position)},'
+        f'"participant":{_text(event.participant)},'
+        f'"position":{_position(event.position, first)},'
         f'"previous":{previous_blank(judged_on)},"protocol":{_text(event.protocol)},'
         f'"reason":{_text(event.reason)},'
         f'"recorded_at":"{time_blank(instant_text(event.recorded_at))}"{known},'
@@ -120,16 +131,14 @@ def placed(event: Recorded, stored: Stored, previous: str | None) -> Recorded | 
     in another form than it was posted in must read the same from now on as after a restart.
     """
     body = event.body
-    if body.kind is Kind.CONCLUSION or not _reads_back(body):
+    if body.kind is Kind.CONCLUSION or not _reads_back(body, _AS_THEY_ARE):
         return None
-    start = stored.body.rindex(_RECORDED_AT) + len(_RECORDED_AT)
-    recorded_at = stored.body[start : stored.body.index(b'"', start)]
     return Recorded(
         body=body,
         position=stored.position,
         version=stored.version,
         occurred_at=event.occurred_at,
-        recorded_at=datetime.fromisoformat(recorded_at.decode()),
+        recorded_at=_recorded_at(stored),
         actor=event.actor,
         participant=event.participant,
         source=event.source,
@@ -142,29 +151,50 @@ def placed(event: Recorded, stored: Stored, previous: str | None) -> Recorded | 
     )
 
 
+def settled_at(event: Recorded, stored: Stored) -> datetime | None:
+    """When an event was recorded that was judged at the position it then got; it reads the same
+    from its stored bytes, its hashes and this moment apart.
+
+    None where that is not so, or where only the bytes can tell.
+    """
+    body = event.body
+    as_they_are = _TEXTS if body.kind is Kind.CONCLUSION else _AS_THEY_ARE
+    if event.position != stored.position or not _reads_back(body, as_they_are):
+        return None
+    return _recorded_at(stored)
+
+
+def _recorded_at(stored: Stored) -> datetime:
+    start = stored.body.rindex(_RECORDED_AT) + len(_RECORDED_AT)
+    return datetime.fromisoformat(stored.body[start : stored.body.index(b'"', start)].decode())
+
+
 _RECORDED_AT = b',"recorded_at":"'
 """It cannot stand within a string, where quotes are escaped, and follows the data."""
 
+_AS_THEY_ARE = (str, int, When, type(None))
+"""What most values are: asked first."""
 
-def _reads_back(value: object) -> bool:
+_TEXTS = (str, int, type(None))
+"""Of what Cairn concludes. A moment that it computed has a zone, and only an offset when it is read
+again."""
+
+
+def _reads_back(value: object, as_they_are: tuple[type, ...]) -> bool:
     """Whether a value is read back exactly as it is: members are sorted when they are written, and
     exponents are written out."""
-    if isinstance(value, _AS_THEY_ARE):
+    if isinstance(value, as_they_are):
         return True
     if isinstance(value, (BaseModel, tuple)):
         parts = value if isinstance(value, tuple) else value.__dict__.values()
         for one in parts:
-            if not isinstance(one, _AS_THEY_ARE) and not _reads_back(one):
+            if not isinstance(one, as_they_are) and not _reads_back(one, as_they_are):
                 return False
         return True
     if isinstance(value, Decimal):
         exponent = value.as_tuple().exponent
         return isinstance(exponent, int) and exponent <= 0
-    return not isinstance(value, (dict, list))
-
-
-_AS_THEY_ARE = (str, int, When, type(None))
-"""What most values are: asked first."""
+    return not isinstance(value, (dict, list, When))
 
 
 def instant_text(instant: datetime) -> str:
@@ -194,14 +224,16 @@ def _text(value: str | dict[str, str] | None) -> str:
         raise NotCanonical("a text has a lone surrogate") from None
 
 
-def _position(position: int | None) -> str:
+def _position(position: int | None, first: int) -> str:
     if position is None:
         return "null"
-    return position_blank(position - PROVISIONAL) if position >= PROVISIONAL else str(position)
+    return position_blank(position - first) if position >= first else str(position)
 
 
-def _data(body: Event) -> str:
+def _data(body: Event, first: int) -> str:
     plain = body.model_dump(mode="json", exclude={"type"}, exclude_none=True)
+    if first != PROVISIONAL and body.kind is Kind.CONCLUSION:
+        _make_provisional(plain, first)
     provisional = _checked(plain)
     try:
         text = orjson.dumps(plain, option=orjson.OPT_SORT_KEYS)
@@ -210,6 +242,17 @@ def _data(body: Event) -> str:
     if provisional:
         text = _STRING_OR_LARGE.sub(_blank, text)
     return text.decode()
+
+
+def _make_provisional(data: dict[str, Any], first: int) -> None:
+    """Tell foreseen positions from other numbers: only `evidence` names positions."""
+    for name, value in data.items():
+        if name == EVIDENCE:
+            data[name] = [one if one < first else PROVISIONAL + one - first for one in value]
+        elif isinstance(value, list):
+            for one in value:
+                if isinstance(one, dict):
+                    _make_provisional(one, first)
 
 
 def _blank(found: re.Match[bytes]) -> bytes:

@@ -1,25 +1,27 @@
 """The bytes of an event: canonical, the same for ever, and read back as what was written."""
 
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticSerializationError
 
 from domain.canonical import NotCanonical, canonical
-from domain.catalogue import PARTICIPANT
+from domain.catalogue import PARTICIPANT, STUDY
 from domain.journey.consent import Consented
 from domain.journey.oversight import Corrected, DeviationDetected
 from domain.journey.referral import Referred
-from domain.kernel import PROVISIONAL, Actor, Clear, Event, Fact, Recorded, Sealed
+from domain.kernel import PROVISIONAL, Actor, Clear, Conclusion, Event, Fact, Recorded, Sealed
+from domain.safety.events import ContradictionFound, Side
 from domain.time import When
-from infra.ledger.envelope import instant_text, read, template
+from infra.ledger.envelope import EVIDENCE, instant_text, read, template
 from infra.ledger.markers import BEGINNING, filled, leaf
 from infra.ledger.types import Stored
 from infra.ledger.upcasting import current, topic
@@ -46,6 +48,21 @@ def stored(event: Recorded, first: int = 1043, previous: str | None = HASH) -> S
     text, _ = filled(template(event).decode(), first, previous, BEGINNING)
     body = text.encode()
     return Stored(first, "01-004", 8, topic("participant", event.body), body, leaf(body))
+
+
+def integers(cls: Any) -> Iterator[str]:
+    """The members of a model that hold integers, and those of its parts."""
+    for name, member in cls.model_fields.items():
+        found = _types(member.annotation)
+        if int in found:
+            yield name
+        for part in found:
+            if isinstance(part, type) and issubclass(part, BaseModel):
+                yield from integers(part)
+
+
+def _types(hint: Any) -> set[Any]:
+    return {hint}.union(*map(_types, get_args(hint)))
 
 
 FACT = envelope(
@@ -253,3 +270,40 @@ def test_texts_of_the_vectors_beyond_the_profile_are_escaped_alike() -> None:
     weird = json.loads((VECTORS / "input" / "weird.json").read_text("utf-8"))
     output = (VECTORS / "output" / "weird.json").read_bytes()
     assert all(b":" + canonical(text) in output for text in weird.values())
+
+
+COUNTS = {"occasion", "dosed", "evaluable", "with_toxicity"}
+
+
+def test_a_conclusion_names_positions_as_evidence_and_nowhere_else() -> None:
+    conclusions = [cls for cls in (PARTICIPANT | STUDY).values() if issubclass(cls, Conclusion)]
+    assert len(conclusions) > 10
+    for cls in conclusions:
+        assert set(integers(cls)) - COUNTS == {EVIDENCE}, cls
+
+
+@pytest.mark.parametrize("first", [44, 1043, PROVISIONAL])
+def test_wherever_a_conclusion_was_judged_the_ledger_gives_its_positions(first: int) -> None:
+    told = ContradictionFound(
+        because="end-before-onset",
+        explanation="60 is not a position, nor is 44.",
+        evidence=(3, 43, first, first + 1),
+        sides=(Side(said="1043", evidence=(first,)), Side(said="44", evidence=(43,))),
+    )
+    event = envelope(told, position=first + 1, cause=first)
+    text, _ = filled(template(event, first=first).decode(), 60, HASH, BEGINNING)
+    found = json.loads(text)
+    assert (found["position"], found["cause"]) == (61, 60)
+    assert found["data"] == {
+        "because": "end-before-onset",
+        "evidence": [3, 43, 60, 61],
+        "explanation": "60 is not a position, nor is 44.",
+        "sides": [{"evidence": [60], "said": "1043"}, {"evidence": [43], "said": "44"}],
+    }
+
+
+def test_what_was_posted_is_a_number_whatever_was_foreseen() -> None:
+    event = envelope(Corrected(position=44, data={"evidence": [44, 45]}), position=44)
+    text, _ = filled(template(event, first=44).decode(), 60, HASH, BEGINNING)
+    assert json.loads(text)["data"] == {"data": {"evidence": [44, 45]}, "position": 44}
+    assert json.loads(text)["position"] == 60
