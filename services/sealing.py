@@ -1,5 +1,6 @@
 """Sealing at the door: protected fields become ciphertext before anything is judged or kept."""
 
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -7,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 from domain import catalogue
 from domain.journey.oversight import Corrected
 from domain.journey.screening import DemographicsRecorded
-from domain.kernel import Clear, Conclusion, Event, Sealed
+from domain.kernel import Clear, Conclusion, Event, Protects, Sealed
 from domain.participant import Participant
 from domain.time import When
 from infra.vault.keyring import KeyRing
@@ -17,15 +18,25 @@ from services.door.refused import pointer, problems_of
 
 def has_protected(body: Event) -> bool:
     """Whether the body holds a protected value in clear."""
-    return any(isinstance(value, Clear) for value in vars(body).values())
+    return any(isinstance(getattr(body, name), Clear) for name in protected_in(type(body)))
+
+
+@cache
+def protected_in(cls: type[Event]) -> tuple[str, ...]:
+    """The fields of a type of event that hold protected values; most types have none."""
+    return tuple(
+        name
+        for name, one in cls.model_fields.items()
+        if any(isinstance(mark, Protects) for mark in one.metadata)
+    )
 
 
 def sealed(keys: KeyRing, study: str, participant: str, body: Event) -> Event:
     """The body with every protected value sealed under the participant's key."""
     hidden = {
         name: keys.seal(study, participant, f"{body.type}.{name}", _plain(value.value))
-        for name, value in vars(body).items()
-        if isinstance(value, Clear)
+        for name in protected_in(type(body))
+        if isinstance(value := getattr(body, name), Clear)
     }
     return body.model_copy(update=hidden) if hidden else body
 
