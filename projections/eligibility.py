@@ -140,6 +140,28 @@ def _criterion(item: Mapping[str, Any], prepared: Prepared | None) -> dict[str, 
     return {"id": item["id"], "kind": item["kind"], "text": text, **item, "rule_hash": rule_hash}
 
 
+def _basis(trial: Trial, participant: Participant) -> tuple[object, ...]:
+    """A verdict is the same as long as nothing that a criterion reads has changed: what happens
+    after screening leaves the rows as they are. Beside it: where the participant is cared for, the
+    stage, and what a confirmation and its standing rest on."""
+    screening = participant.screening
+    return (
+        trial.protocols,
+        trial.activated,
+        trial.sites,
+        verdict_of(trial, participant),
+        participant.referral,
+        participant.consent,
+        screening.started,
+        screening.failed,
+        screening.reopened,
+        participant.eligibility,
+        participant.treatment,
+        participant.closure,
+        participant.oversight,
+    )
+
+
 def _confirmed(trial: Trial, participant: Participant) -> dict[str, Any] | None:
     """The last confirmation, and while it stands."""
     if not participant.eligibility.confirmed:
@@ -171,4 +193,5 @@ VIEW = View(
     version=2,
     columns=("site", "zone", "verdict", "criterion", "outcome", "near", "awaited"),
     rows=rows,
+    basis=_basis,
 )

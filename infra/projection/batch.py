@@ -180,8 +180,7 @@ class Taking:
                 state, known = Participant(name), {}
             else:
                 state, known, events = self._lane.folded(name, self._to), None, ()
-            for one in events:
-                state = journey.evolve(state, recorded(one))
+            state = journey.extended(state, list(map(recorded, events)))
         except StoreAway:
             raise
         except Exception as error:  # noqa: BLE001  whatever it is, it concerns this participant

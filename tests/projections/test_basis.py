@@ -125,3 +125,49 @@ def test_a_correction_of_whatever_kind_does_not(view: View) -> None:
     before = basis(view, study)
     study.post(said("retracted", "2026-12-30T00:00:00Z", position=observed.position))
     assert not same(before, basis(view, study))
+
+
+def test_what_happens_after_screening_leaves_the_criteria_alone() -> None:
+    study = Study()
+    for one in specs.treated:
+        study.post(one)
+    view = next(view for view in VIEWS if view.name == "eligibility")
+    before = basis(view, study)
+    study.post(specs.event("AE-1", "2026-12-09T10:00:00Z", grade=2))
+    study.post(specs.visit("V2", "2026-12-08"))
+    assert same(before, basis(view, study))
+
+
+def test_each_thing_that_changes_a_criterion_or_the_word_on_them_changes_the_basis() -> None:
+    view = next(view for view in VIEWS if view.name == "eligibility")
+    changed = set()
+    for study in (Study(), Study(lk_23_01())):
+        site = said("site-opened", "2026-10-01", "sponsor", site="02", name="B", timezone="UTC")
+        study.tell(site)
+        study.post(specs.referred)
+        rests_on, rows = basis(view, study), content(view, study)
+        for one in WALK:
+            try:
+                study.post(one)
+            except Refusal:  # under a protocol with criteria nothing is confirmed here
+                continue
+            now, made = basis(view, study), content(view, study)
+            if made != rows:
+                changed.add(one.body.type)
+                assert not same(now, rests_on), one.body.type
+            rests_on, rows = now, made
+    left_alone = {"rescreening-opened", "enrolled", "visit-completed"}
+    assert changed >= {one.body.type for one in WALK} - left_alone
+
+
+WALK = (
+    *specs.on_study[1:],
+    said("screen-failed", "2026-12-02T10:00:00Z", "investigator", criteria=["I1"]),
+    said("rescreening-opened", "2026-12-03T10:00:00Z", cause="other"),
+    said("screening-started", "2026-12-04T10:00:00Z"),
+    said("attested", "2026-12-04T11:00:00Z", statement="breast-feeding", answer=True),
+    said("attested", "2026-12-04T12:00:00Z", statement="breast-feeding", answer=False),
+    specs.confirmed.on("2026-12-05T10:00:00Z"),
+    said("transferred", "2026-12-06T10:00:00Z", "investigator", site="02"),
+    said("consent-withdrawn", "2026-12-07T10:00:00Z", scope=["treatment", "visits"]),
+)
