@@ -5,6 +5,7 @@ import contextlib
 import threading
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, LiteralString
 
 from psycopg import Connection
@@ -23,9 +24,12 @@ SQL = load("ledger")
 POSITION_MAX = 2**53 - 1
 WRITERS_MAX = 1_000
 HISTORIES_PAGE_EVENTS = 1_000
+"""So many events are read at a time where everybody's are read one after the other."""
 NAME_END = "\x7f"
 """After every name."""
-"""So many events are read at a time where everybody's are read one after the other."""
+_as_stored = partial(tuple.__new__, Stored)
+"""A row as `Stored` has it: what the class itself does by a call of Python's own, which was a
+tenth of what reading a page costs here."""
 
 
 class PostgresLog(Log):
@@ -105,7 +109,7 @@ class PostgresLog(Log):
 
     def _stored(self, name: str, **values: Any) -> list[Stored]:
         return [
-            Stored(position, stream, version, topic, body, digest.hex())
+            _as_stored((position, stream, version, topic, body, digest.hex()))
             for position, stream, version, topic, body, digest in self._rows(name, **values)
         ]
 
