@@ -6,6 +6,7 @@ whoever keeps a copy (a calendar that people subscribe to) can tell newer from o
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from domain.journey.closure import Completed, Died, Discontinued, LostToFollowUp, Recontacted
 from domain.journey.consent import Consented, ConsentWithdrawn
@@ -19,17 +20,20 @@ from domain.participant import Participant
 from domain.planned import PlannedVisit
 from domain.trial.study import Trial
 
-_CALENDAR = frozenset(
-    (
-        *(Referred, ReferralClosed, Consented, ConsentWithdrawn),
-        *(ScreeningStarted, ScreenFailed, RescreeningOpened, Dosed),
-        *(Completed, Died, Discontinued, LostToFollowUp, Recontacted, Transferred),
-    )
+
+def _types(*events: type[Event]) -> frozenset[str]:
+    return frozenset([event.model_fields["type"].default for event in events])
+
+
+_CALENDAR = _types(
+    *(Referred, ReferralClosed, Consented, ConsentWithdrawn),
+    *(ScreeningStarted, ScreenFailed, RescreeningOpened, Dosed),
+    *(Completed, Died, Discontinued, LostToFollowUp, Recontacted, Transferred),
 )
 """They may move, end or reopen the whole calendar."""
 
-_VISIT = frozenset((VisitBooked, VisitCancelled, VisitCompleted, VisitMissed))
-_NAMING = frozenset((Corrected, Retracted))
+_VISIT = _types(VisitBooked, VisitCancelled, VisitCompleted, VisitMissed)
+_NAMING = _types(Corrected, Retracted)
 _LOOKED_AT = _CALENDAR | _VISIT | _NAMING
 """All other events, most of a history, say nothing of visits."""
 
@@ -61,13 +65,12 @@ def changes(trial: Trial, participant: Participant) -> Changes:
         calendar.append(opened.recorded)
     visits: dict[str, Recorded] = {}
     for one in participant.history:
-        if type(one.body) not in _LOOKED_AT:
+        if one.type not in _LOOKED_AT:
             continue
-        about = _about(one, participant)
-        kind = type(about)
-        if kind in _CALENDAR or (kind in _VISIT and about is not one.body):
+        about: Any = _about(one, participant)
+        if about.type in _CALENDAR or (about.type in _VISIT and about is not one.body):
             calendar.append(one)
-        elif isinstance(about, VisitBooked | VisitCancelled | VisitCompleted | VisitMissed):
+        elif about.type in _VISIT:
             visits[about.visit] = one
             if dosing is not None and about.visit == dosing.code:
                 calendar.append(one)
@@ -82,7 +85,7 @@ def changes(trial: Trial, participant: Participant) -> Changes:
 def _about(recorded: Recorded, participant: Participant) -> Event:
     """The event itself, or the one that a correction is about in the end."""
     body = recorded.body
-    if type(body) not in _NAMING:
+    if recorded.type not in _NAMING:
         return body
     events = participant.once(
         "history by position", lambda: {one.position: one for one in participant.history}
