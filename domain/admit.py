@@ -6,6 +6,7 @@ from datetime import datetime
 
 from domain import possible
 from domain.complete import completed
+from domain.drawing import drawn
 from domain.journey.consent import ConsentEvent
 from domain.journey.oversight import Corrected, DeviationDetected, OversightEvent, Retracted
 from domain.journey.referral import ReferralEvent
@@ -22,7 +23,7 @@ from domain.kernel import (
     WouldDeviate,
 )
 from domain.making import maker
-from domain.participant import CHAPTERS, Participant, chapter_of, evolve, extended
+from domain.participant import Participant, chapter_of, evolve, extended
 from domain.time import When
 from domain.trial import study
 from domain.trial.crossing import crossings
@@ -167,22 +168,21 @@ def difference(trial: Trial, participant: Participant, now: datetime) -> list[Co
 
     A conclusion that no longer holds is recorded once more, as cleared.
     """
-    drawn = [chapter.conclude(trial, participant, now) for chapter in CHAPTERS]
-    concluded = participant.concluded
+    concluded, current = participant.concluded, drawn(trial, participant, now)
     return list(
         participant.derived(
-            "difference", (concluded, *drawn), lambda: _difference(concluded, drawn)
+            "difference", (concluded, *current), lambda: _difference(concluded, current)
         )
     )
 
 
 def _difference(
-    concluded: Mapping[Key, Recorded], drawn: Sequence[Sequence[Conclusion]]
+    concluded: Mapping[Key, Recorded], now: Sequence[Sequence[Conclusion]]
 ) -> tuple[Conclusion, ...]:
     standing = {id(known.body) for known in concluded.values()}
-    if standing == {id(one) for chapter in drawn for one in chapter}:
+    if standing == {id(one) for chapter in now for one in chapter}:
         return ()
-    current = {one.key(): one for chapter in drawn for one in chapter}
+    current = {one.key(): one for chapter in now for one in chapter}
     changed = [
         conclusion
         for key, conclusion in current.items()

@@ -2,7 +2,7 @@
 
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeVar, get_args, get_type_hints
 from zoneinfo import ZoneInfo
@@ -29,7 +29,7 @@ from domain.journey.screening import Screening
 from domain.journey.treatment import Treatment
 from domain.journey.visits import Visits
 from domain.kernel import STORED, Conclusion, Event, Key, Kind, Noted, Recorded, in_order, joined
-from domain.making import maker
+from domain.making import changing
 from domain.upcasting import CORRECTED_IN, brought
 
 T = TypeVar("T")
@@ -232,30 +232,19 @@ def evolve(participant: Participant, recorded: Recorded) -> Participant:
         if not body.cleared:
             concluded[body.key()] = recorded
         standing["concluded"] = concluded
-        return _replaced(participant, standing)
+        return _changed(participant, **standing)
     standing["history"] = history = (*participant.history, recorded)
     if isinstance(body, Corrected | Retracted):
-        return _replaced(participant, _remembered(effective_history(history)) | standing)
+        return _changed(participant, **_remembered(effective_history(history)), **standing)
     name, module = CHAPTER_OF[type(body)]
     standing[name] = module.evolve(getattr(participant, name), recorded)
-    return _replaced(participant, standing)
+    return _changed(participant, **standing)
 
 
-_FIELDS = tuple(one.name for one in fields(Participant))
-_PLACES = {name: place for place, name in enumerate(_FIELDS)}
-_values = operator.attrgetter(*_FIELDS)
-_made = maker(Participant)
-
-
-def _replaced(participant: Participant, changes: Mapping[str, Any]) -> Participant:
-    """As `dataclasses.replace`, which looks at every field by name; this runs for every event."""
-    values = list(_values(participant))
-    for name, value in changes.items():
-        values[_PLACES[name]] = value
-    return _made(*values)
-
+_changed = changing(Participant)
 
 _STATES = {name: type(getattr(Participant(""), name)) for name, _, _ in _CHAPTERS}
+_CHANGED = {name: changing(state) for name, state in _STATES.items()}
 _PARTS: dict[str, tuple[str, str]] = {
     event.model_fields["type"].default: (name, part)
     for name, state in _STATES.items()
@@ -379,7 +368,7 @@ def extended(participant: Participant, events: Sequence[Recorded]) -> Participan
         standing |= (
             _remembered(effective_history(history)) if amended else _joined(participant, said)
         )
-    return _replaced(participant, standing)
+    return _changed(participant, **standing)
 
 
 def _joined(participant: Participant, said: Iterable[Recorded]) -> dict[str, Any]:
@@ -395,7 +384,10 @@ def _joined(participant: Participant, said: Iterable[Recorded]) -> dict[str, Any
         else:
             known = in_order(alike)
         chapters.setdefault(chapter, {})[part] = known
-    return {name: replace(getattr(participant, name), **parts) for name, parts in chapters.items()}
+    return {
+        name: _CHANGED[name](getattr(participant, name), **parts)
+        for name, parts in chapters.items()
+    }
 
 
 def _by_type(said: Iterable[Recorded]) -> dict[str, list[Noted[Any]]]:

@@ -1,6 +1,6 @@
 """Closure: how a journey ends, and what may still reopen it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Literal, assert_never
 
@@ -17,6 +17,7 @@ from domain.kernel import (
     Refused,
     joined,
 )
+from domain.making import changing
 from domain.time import PartialDate
 
 if TYPE_CHECKING:
@@ -158,6 +159,8 @@ def _may_complete(trial: "Trial", participant: "Participant") -> None:
 
 # --- evolve: how memory changes -------------------------------------------------------------------
 
+_changed = changing(Closure)
+
 
 def evolve(closure: Closure, recorded: Recorded) -> Closure:
     """Remember one more event of this chapter; no rule lives here."""
@@ -165,15 +168,15 @@ def evolve(closure: Closure, recorded: Recorded) -> Closure:
     assert isinstance(body, ClosureEvent)
     match body:
         case Discontinued():
-            return replace(closure, discontinued=joined(closure.discontinued, body, recorded))
+            return _changed(closure, discontinued=joined(closure.discontinued, body, recorded))
         case LostToFollowUp():
-            return replace(closure, lost=joined(closure.lost, body, recorded))
+            return _changed(closure, lost=joined(closure.lost, body, recorded))
         case Recontacted():
-            return replace(closure, recontacted=joined(closure.recontacted, body, recorded))
+            return _changed(closure, recontacted=joined(closure.recontacted, body, recorded))
         case Died():
-            return replace(closure, died=joined(closure.died, body, recorded))
+            return _changed(closure, died=joined(closure.died, body, recorded))
         case Completed():
-            return replace(closure, completed=joined(closure.completed, body, recorded))
+            return _changed(closure, completed=joined(closure.completed, body, recorded))
         case _:
             assert_never(body)
 

@@ -1,7 +1,7 @@
 """Consent: what the participant agreed to, and what they took back."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Literal, assert_never
 from zoneinfo import ZoneInfo
@@ -20,6 +20,7 @@ from domain.kernel import (
     cited,
     joined,
 )
+from domain.making import changing
 
 if TYPE_CHECKING:
     from domain.participant import Participant
@@ -109,6 +110,8 @@ def check(_trial: "Trial", _participant: "Participant", proposed: Proposed) -> N
 
 # --- evolve: how memory changes -------------------------------------------------------------------
 
+_changed = changing(Consent)
+
 
 def evolve(consent: Consent, recorded: Recorded) -> Consent:
     """Remember one more event of this chapter; no rule lives here."""
@@ -116,9 +119,9 @@ def evolve(consent: Consent, recorded: Recorded) -> Consent:
     assert isinstance(body, ConsentEvent)
     match body:
         case Consented():
-            return replace(consent, given=joined(consent.given, body, recorded))
+            return _changed(consent, given=joined(consent.given, body, recorded))
         case ConsentWithdrawn():
-            return replace(consent, withdrawn=joined(consent.withdrawn, body, recorded))
+            return _changed(consent, withdrawn=joined(consent.withdrawn, body, recorded))
         case _:
             assert_never(body)
 

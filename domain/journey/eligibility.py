@@ -1,7 +1,7 @@
 """Eligibility: what the criteria say, and the investigator's word on it."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Literal, assert_never
 
@@ -24,6 +24,7 @@ from domain.kernel import (
     cited,
     joined,
 )
+from domain.making import changing
 
 if TYPE_CHECKING:
     from domain.participant import Participant
@@ -181,6 +182,8 @@ def _may_confirm(trial: "Trial", participant: "Participant", proposed: Proposed)
 
 # --- evolve: how memory changes -------------------------------------------------------------------
 
+_changed = changing(Eligibility)
+
 
 def evolve(eligibility: Eligibility, recorded: Recorded) -> Eligibility:
     """Remember one more event of this chapter; no rule lives here."""
@@ -188,7 +191,7 @@ def evolve(eligibility: Eligibility, recorded: Recorded) -> Eligibility:
     assert isinstance(body, EligibilityEvent)
     match body:
         case EligibilityConfirmed():
-            return replace(eligibility, confirmed=joined(eligibility.confirmed, body, recorded))
+            return _changed(eligibility, confirmed=joined(eligibility.confirmed, body, recorded))
         case CriterionPassed() | CriterionFailed() | CriterionReopened():
             return eligibility
         case EligibilityDetermined():
@@ -236,7 +239,7 @@ class _Drawn:
         for place, (told, key) in enumerate(zip(verdict.told, verdict.keys, strict=True)):
             recorded = concluded.get(key)
             standing = None if recorded is None else recorded.body
-            if isinstance(standing, _CONCLUDED[told]):
+            if type(standing) is _CONCLUDED[told]:
                 found.append(standing)
             elif told != "unknown" or standing is not None:
                 found.append(_concluded(verdict.outcome(place)))

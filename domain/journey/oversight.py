@@ -1,7 +1,7 @@
 """Oversight: transfers, deviations, corrections, signatures, notes and erasure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, assert_never
@@ -25,6 +25,7 @@ from domain.kernel import (
     WrittenByCairn,
     joined,
 )
+from domain.making import changing
 from domain.time import CivilDate, Moment, When
 
 if TYPE_CHECKING:
@@ -283,6 +284,8 @@ def _says_what_changes(body: Corrected, target: Recorded) -> None:
 
 # --- evolve: how memory changes -------------------------------------------------------------------
 
+_changed = changing(Oversight)
+
 
 def evolve(oversight: Oversight, recorded: Recorded) -> Oversight:
     """Remember one more event of this chapter. Corrections act on the history, not here."""
@@ -290,17 +293,17 @@ def evolve(oversight: Oversight, recorded: Recorded) -> Oversight:
     assert isinstance(body, OversightEvent)
     match body:
         case Transferred():
-            return replace(oversight, transferred=joined(oversight.transferred, body, recorded))
+            return _changed(oversight, transferred=joined(oversight.transferred, body, recorded))
         case DeviationRecorded():
-            return replace(oversight, deviations=joined(oversight.deviations, body, recorded))
+            return _changed(oversight, deviations=joined(oversight.deviations, body, recorded))
         case DeviationAssessed():
-            return replace(oversight, assessed=joined(oversight.assessed, body, recorded))
+            return _changed(oversight, assessed=joined(oversight.assessed, body, recorded))
         case Signed():
-            return replace(oversight, signed=joined(oversight.signed, body, recorded))
+            return _changed(oversight, signed=joined(oversight.signed, body, recorded))
         case NoteAdded():
-            return replace(oversight, notes=joined(oversight.notes, body, recorded))
+            return _changed(oversight, notes=joined(oversight.notes, body, recorded))
         case IdentityErased():
-            return replace(oversight, erased=joined(oversight.erased, body, recorded))
+            return _changed(oversight, erased=joined(oversight.erased, body, recorded))
         case Corrected() | Retracted() | DeviationDetected() | ProtocolVersionAssigned():
             return oversight
         case _:

@@ -1,6 +1,6 @@
 """Referral: how a person comes to the study, before anything is agreed."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Literal, assert_never
 
@@ -20,6 +20,7 @@ from domain.kernel import (
     Strict,
     joined,
 )
+from domain.making import changing
 
 if TYPE_CHECKING:
     from domain.participant import Participant
@@ -116,6 +117,8 @@ def check(_trial: "Trial", participant: "Participant", proposed: Proposed) -> No
 
 # --- evolve: how memory changes -------------------------------------------------------------------
 
+_changed = changing(Referral)
+
 
 def evolve(referral: Referral, recorded: Recorded) -> Referral:
     """Remember one more event of this chapter; no rule lives here."""
@@ -123,11 +126,11 @@ def evolve(referral: Referral, recorded: Recorded) -> Referral:
     assert isinstance(body, ReferralEvent)
     match body:
         case Referred():
-            return replace(referral, referred=joined(referral.referred, body, recorded))
+            return _changed(referral, referred=joined(referral.referred, body, recorded))
         case Prescreened():
-            return replace(referral, prescreened=joined(referral.prescreened, body, recorded))
+            return _changed(referral, prescreened=joined(referral.prescreened, body, recorded))
         case ReferralClosed():
-            return replace(referral, closed=joined(referral.closed, body, recorded))
+            return _changed(referral, closed=joined(referral.closed, body, recorded))
         case _:
             assert_never(body)
 

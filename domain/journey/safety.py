@@ -4,7 +4,7 @@ The events themselves stand in `domain.safety.events`, the rules in their neighb
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, assert_never
 from zoneinfo import ZoneInfo
@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from domain.in_force import InForce, governing, in_force
 from domain.journey.oversight import DeviationDetected
 from domain.kernel import Conclusion, Noted, Proposed, Recorded, Refused, joined
+from domain.making import changing
 from domain.safety.adverse_event import Exposure, Life, lives
 from domain.safety.clocks import Place, Run, runs
 from domain.safety.contradictions import contradictions
@@ -236,6 +237,8 @@ def _may_assess(participant: "Participant", proposed: Proposed, body: AdverseEve
 
 # --- evolve: how memory changes -------------------------------------------------------------------
 
+_changed = changing(Safety)
+
 
 def evolve(safety: Safety, recorded: Recorded) -> Safety:
     """Remember one more event of this chapter; no rule lives here."""
@@ -243,13 +246,13 @@ def evolve(safety: Safety, recorded: Recorded) -> Safety:
     assert isinstance(body, SafetyEvent)
     match body:
         case AdverseEventReported():
-            return replace(safety, reported=joined(safety.reported, body, recorded))
+            return _changed(safety, reported=joined(safety.reported, body, recorded))
         case AdverseEventUpdated():
-            return replace(safety, updated=joined(safety.updated, body, recorded))
+            return _changed(safety, updated=joined(safety.updated, body, recorded))
         case AdverseEventAssessed():
-            return replace(safety, assessed=joined(safety.assessed, body, recorded))
+            return _changed(safety, assessed=joined(safety.assessed, body, recorded))
         case SafetyReportSubmitted():
-            return replace(safety, submitted=joined(safety.submitted, body, recorded))
+            return _changed(safety, submitted=joined(safety.submitted, body, recorded))
         case (
             SeriousAdverseEventIdentified()
             | DoseLimitingToxicityIdentified()

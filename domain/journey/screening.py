@@ -1,6 +1,6 @@
 """Screening: what is found out about the participant before the study decides."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated, Literal, assert_never
 
@@ -29,6 +29,7 @@ from domain.kernel import (
     WrittenByCairn,
     joined,
 )
+from domain.making import changing
 from domain.time import PartialDate
 from domain.trial.protocol import Protocol
 
@@ -241,6 +242,8 @@ def _can_reopen(trial: "Trial", participant: "Participant") -> None:
 
 # --- evolve: how memory changes -------------------------------------------------------------------
 
+_changed = changing(Screening)
+
 
 def evolve(screening: Screening, recorded: Recorded) -> Screening:
     """Remember one more event of this chapter; no rule lives here."""
@@ -248,21 +251,21 @@ def evolve(screening: Screening, recorded: Recorded) -> Screening:
     assert isinstance(body, ScreeningEvent)
     match body:
         case ScreeningStarted():
-            return replace(screening, started=joined(screening.started, body, recorded))
+            return _changed(screening, started=joined(screening.started, body, recorded))
         case DemographicsRecorded():
-            return replace(screening, demographics=joined(screening.demographics, body, recorded))
+            return _changed(screening, demographics=joined(screening.demographics, body, recorded))
         case ObservationRecorded():
-            return replace(screening, observations=joined(screening.observations, body, recorded))
+            return _changed(screening, observations=joined(screening.observations, body, recorded))
         case MedicationRecorded():
-            return replace(screening, medications=joined(screening.medications, body, recorded))
+            return _changed(screening, medications=joined(screening.medications, body, recorded))
         case HistoryRecorded():
-            return replace(screening, histories=joined(screening.histories, body, recorded))
+            return _changed(screening, histories=joined(screening.histories, body, recorded))
         case Attested():
-            return replace(screening, attested=joined(screening.attested, body, recorded))
+            return _changed(screening, attested=joined(screening.attested, body, recorded))
         case ScreenFailed():
-            return replace(screening, failed=joined(screening.failed, body, recorded))
+            return _changed(screening, failed=joined(screening.failed, body, recorded))
         case RescreeningOpened():
-            return replace(screening, reopened=joined(screening.reopened, body, recorded))
+            return _changed(screening, reopened=joined(screening.reopened, body, recorded))
         case _:
             assert_never(body)
 

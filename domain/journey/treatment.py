@@ -1,7 +1,7 @@
 """Treatment: the study's one gate (enrolment, dose authorisation) and its one act (the dose)."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal, assert_never
 
@@ -27,6 +27,7 @@ from domain.kernel import (
     cited,
     joined,
 )
+from domain.making import changing
 from domain.time import Moment
 from domain.trial.protocol import Dose
 
@@ -209,6 +210,8 @@ def _positions(noted: Iterable[Noted[Any]]) -> tuple[int, ...]:
 
 # --- evolve: how memory changes -------------------------------------------------------------------
 
+_changed = changing(Treatment)
+
 
 def evolve(treatment: Treatment, recorded: Recorded) -> Treatment:
     """Remember one more event of this chapter; no rule lives here."""
@@ -216,13 +219,13 @@ def evolve(treatment: Treatment, recorded: Recorded) -> Treatment:
     assert isinstance(body, TreatmentEvent)
     match body:
         case Enrolled():
-            return replace(treatment, enrolled=joined(treatment.enrolled, body, recorded))
+            return _changed(treatment, enrolled=joined(treatment.enrolled, body, recorded))
         case DoseAuthorised():
-            return replace(treatment, authorised=joined(treatment.authorised, body, recorded))
+            return _changed(treatment, authorised=joined(treatment.authorised, body, recorded))
         case Dosed():
-            return replace(treatment, dosed=joined(treatment.dosed, body, recorded))
+            return _changed(treatment, dosed=joined(treatment.dosed, body, recorded))
         case DoseNotGiven():
-            return replace(treatment, not_given=joined(treatment.not_given, body, recorded))
+            return _changed(treatment, not_given=joined(treatment.not_given, body, recorded))
         case _:
             assert_never(body)
 

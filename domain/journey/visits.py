@@ -1,7 +1,7 @@
 """Visits: what was booked, held, missed and collected, and what the calendar makes of it."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Literal, assert_never
@@ -23,6 +23,7 @@ from domain.kernel import (
     Strict,
     joined,
 )
+from domain.making import changing
 from domain.time import Appointment, CivilDate, Instant, When
 from domain.trial.protocol import Mode
 
@@ -277,6 +278,8 @@ def _is_planned(trial: "Trial", code: str) -> None:
 
 # --- evolve: how memory changes -------------------------------------------------------------------
 
+_changed = changing(Visits)
+
 
 def evolve(visits: Visits, recorded: Recorded) -> Visits:
     """Remember one more event of this chapter; no rule lives here."""
@@ -284,17 +287,17 @@ def evolve(visits: Visits, recorded: Recorded) -> Visits:
     assert isinstance(body, VisitEvent)
     match body:
         case VisitBooked():
-            return replace(visits, booked=joined(visits.booked, body, recorded))
+            return _changed(visits, booked=joined(visits.booked, body, recorded))
         case VisitCancelled():
-            return replace(visits, cancelled=joined(visits.cancelled, body, recorded))
+            return _changed(visits, cancelled=joined(visits.cancelled, body, recorded))
         case VisitCompleted():
-            return replace(visits, completed=joined(visits.completed, body, recorded))
+            return _changed(visits, completed=joined(visits.completed, body, recorded))
         case VisitMissed():
-            return replace(visits, missed=joined(visits.missed, body, recorded))
+            return _changed(visits, missed=joined(visits.missed, body, recorded))
         case SampleCollected():
-            return replace(visits, collected=joined(visits.collected, body, recorded))
+            return _changed(visits, collected=joined(visits.collected, body, recorded))
         case SampleUpdated():
-            return replace(visits, updated=joined(visits.updated, body, recorded))
+            return _changed(visits, updated=joined(visits.updated, body, recorded))
         case VisitLapsed():
             return visits
         case _:

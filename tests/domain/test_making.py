@@ -1,10 +1,10 @@
 """What a maker makes is what the class makes, and as frozen."""
 
-from dataclasses import FrozenInstanceError, dataclass, field
+from dataclasses import FrozenInstanceError, dataclass, field, replace
 
 import pytest
 
-from domain.making import maker
+from domain.making import changing, maker
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,6 +12,11 @@ class Stone:
     weight: int
     colour: str = "grey"
     marks: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Pebble:
+    marks: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -55,3 +60,20 @@ def test_what_the_class_does_not_take_is_not_taken() -> None:
 def test_only_what_is_made_by_assignments_has_a_maker(cls: type[object]) -> None:
     with pytest.raises(TypeError):
         maker(cls)
+
+
+def test_what_is_changed_is_as_if_it_was_replaced() -> None:
+    changed, was = changing(Stone), Stone(3, "red", {"a": 1})
+    assert changed(was, weight=4) == replace(was, weight=4)
+    assert changed(was, colour="blue", weight=5) == Stone(5, "blue", {"a": 1})
+    assert changed(was).marks is was.marks
+    assert was == Stone(3, "red", {"a": 1})
+
+
+def test_the_only_field_is_changed_as_one_of_many() -> None:
+    assert changing(Pebble)(Pebble((1, 2)), marks=(3,)) == Pebble((3,))
+
+
+def test_a_field_that_there_is_not_is_not_changed() -> None:
+    with pytest.raises(TypeError):
+        changing(Stone)(Stone(3), size=4)

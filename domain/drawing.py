@@ -1,0 +1,61 @@
+"""What all chapters conclude of a participant: each asks only where what it reads has changed.
+
+Most facts are findings of screening. Of those the criteria read, and the procedures of visits; what
+consent, the calendar and the versions in force bring is kept while nothing else has come.
+"""
+
+import operator
+from datetime import datetime
+
+from domain.journey import eligibility, safety, treatment
+from domain.journey.visits import same_day
+from domain.kernel import Conclusion
+from domain.participant import CHAPTERS, Participant
+from domain.trial.study import Trial
+
+Drawn = tuple[Conclusion, ...]
+
+_READ_MORE = (eligibility, treatment, safety)
+"""Chapters that read findings, verdicts, or what the log says; they see for themselves what has
+changed."""
+
+_read = operator.attrgetter(
+    "referral",
+    "consent",
+    "treatment",
+    "visits",
+    "closure",
+    "oversight",
+    "screening.started",
+    "screening.failed",
+    "screening.reopened",
+)
+
+
+def drawn(trial: Trial, participant: Participant, now: datetime) -> list[Drawn]:
+    """The conclusions of each chapter, in the chapters' order."""
+    zone, screening = trial.zone(participant.site), participant.screening
+    findings: tuple[object, object] = (None, None)
+    if any(one.body.procedures for one in participant.visits.completed):
+        findings = (screening.demographics, screening.observations)
+    others = participant.derived(
+        "conclusions beside findings",
+        (
+            *_read(participant),
+            *findings,
+            same_day(now.astimezone(zone).date()),
+            zone,
+            trial.protocols,
+            trial.activated,
+            trial.sites,
+            trial.consent_forms,
+        ),
+        lambda: [
+            None if chapter in _READ_MORE else chapter.conclude(trial, participant, now)
+            for chapter in CHAPTERS
+        ],
+    )
+    return [
+        chapter.conclude(trial, participant, now) if known is None else known
+        for chapter, known in zip(CHAPTERS, others, strict=True)
+    ]
