@@ -15,24 +15,11 @@ from tests.projections.test_basis import steps
 from tests.specs import Said, Study
 
 OF_A_VISIT = VisitBooked | VisitCancelled | VisitCompleted | VisitMissed
-OF_THE_CALENDAR = frozenset(
-    [
-        "referred",
-        "referral-closed",
-        "consented",
-        "consent-withdrawn",
-        "screening-started",
-        "screen-failed",
-        "rescreening-opened",
-        "dosed",
-        "completed",
-        "died",
-        "discontinued",
-        "lost-to-follow-up",
-        "recontacted",
-        "transferred",
-    ]
-)
+OF_THE_CALENDAR = {
+    *("referred", "referral-closed", "consented", "consent-withdrawn", "screening-started"),
+    *("screen-failed", "rescreening-opened", "dosed", "completed", "died", "discontinued"),
+    *("lost-to-follow-up", "recontacted", "transferred"),
+}
 
 
 def last_of_all(study: Study) -> dict[str, int | None]:
