@@ -12,7 +12,7 @@ from domain.journey.oversight import Corrected, Retracted
 from domain.kernel import PROVISIONAL
 from domain.participant import Participant
 from domain.trial.study import Trial
-from services.terms import Group, Terms
+from services.terms import Group
 
 
 @dataclass(slots=True)
@@ -38,23 +38,20 @@ class Foreseen:
         trial: Trial,
         groups: Sequence[Group],
         states: Mapping[str, Participant],
-        terms: Terms,
     ) -> int:
         """The position to judge the first of the posted events at: where it will likely stand,
         which is beyond everything that it is judged on.
 
-        Provisional while nothing was appended here, and where a refusal may name an event of its
-        own append: that must never look like another's position.
+        Provisional while nothing was appended here, and where a posted event names a position: that
+        must never be taken for one of its own append.
         """
-        log, posted = self._logs.get(study), groups[0].posted
+        log = self._logs.get(study)
         if log is None or log.next >= PROVISIONAL:
             return PROVISIONAL
-        if len(groups) > 1 or len(posted) > 1 or terms.strict:
+        if any(isinstance(one.body, Corrected | Retracted) for by in groups for one in by.posted):
             return PROVISIONAL
-        if isinstance(posted[0].body, Corrected | Retracted):
-            return PROVISIONAL
-        known = max(trial.position, states[groups[0].participant].position)
-        return max(log.next, known + 1)
+        known = max(states[group.participant].position for group in groups)
+        return max(log.next, trial.position + 1, known + 1)
 
     def sent(self, study: str, events: int) -> int:
         """So many events are on their way now; what is given back tells them later."""

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from domain import admit as judge
 from domain.journey.oversight import IdentityErased
-from domain.kernel import Decision, Proposed, Refusal, Refused
+from domain.kernel import PROVISIONAL, Decision, Proposed, Refusal, Refused
 from domain.participant import Participant
 from domain.trial.study import Trial
 from infra.ledger.ledger import Ledger
@@ -289,8 +289,14 @@ class Recording:
         if self._judging.reads(study, groups, states):
             judging = self._judging.participants
             return await asyncio.to_thread(judging, study, trial, groups, states, terms)
-        first = self._foreseen.first(study, trial, groups, states, terms)
-        return self._judging.participants(study, trial, groups, states, terms, first)
+        first = self._foreseen.first(study, trial, groups, states)
+        try:
+            return self._judging.participants(study, trial, groups, states, terms, first)
+        except Refusal:
+            if first == PROVISIONAL:
+                raise
+            # It may rest on an event of its own append, which must not look like another's.
+            return self._judging.participants(study, trial, groups, states, terms)
 
     def _append_of(
         self, trial: Trial, judged: Judged, groups: Sequence[Group], terms: Terms, attempt: int

@@ -177,7 +177,7 @@ _AS_THEY_ARE = (str, int, When, type(None))
 
 _TEXTS = (str, int, type(None))
 """Of what Cairn concludes. A moment that it computed has a zone, and only an offset when it is read
-again."""
+again; a day is the same day."""
 
 
 def _reads_back(value: object, as_they_are: tuple[type, ...]) -> bool:
@@ -194,7 +194,9 @@ def _reads_back(value: object, as_they_are: tuple[type, ...]) -> bool:
     if isinstance(value, Decimal):
         exponent = value.as_tuple().exponent
         return isinstance(exponent, int) and exponent <= 0
-    return not isinstance(value, (dict, list, When))
+    if isinstance(value, When):
+        return value.instant is None
+    return not isinstance(value, (dict, list))
 
 
 def instant_text(instant: datetime) -> str:
