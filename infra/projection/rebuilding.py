@@ -91,24 +91,31 @@ def _finished(shared: Sharing, cursor: Cursor, rows: int) -> Rebuilt | Halted:
     folds, tables, study = shared.place.folds, shared.place.tables, shared.place.study
     try:
         lane = Lane.open(folds, tables, study, [cursor])
-        while lane.step(tables.active(study)[cursor.view].position):
-            pass
+        _catch_up(tables, lane)
         read = tables.active(study)[cursor.view]
         noting = Noting(cursor.view, (read.generation, cursor.generation))
-        return _swap(shared.place, lane, rows, noting, digests.noted(shared, noting))
+        known = digests.noted(shared, noting)
+        # Again, so that little is left to do while the live projector waits.
+        _catch_up(tables, lane)
+        return _swap(shared.place, lane, rows, noting, known)
     except Halted as halted:
         return halted
 
 
+def _catch_up(tables: ViewTables, lane: Lane) -> None:
+    """Take in what the generations that are read have all taken in meanwhile."""
+    views = [one.view for one in lane.cursors]
+    while lane.step(min(tables.active(lane.study)[view].position for view in views)):
+        pass
+
+
 def _followed(place: Place, cursors: Sequence[Cursor]) -> list[Cursor]:
-    """Take in together what the generations that are read have all taken in meanwhile."""
+    """The same for several views together, by one fold."""
     if not cursors:
         return []
-    tables, study = place.tables, place.study
-    lane = Lane.open(place.folds, tables, study, cursors)
+    lane = Lane.open(place.folds, place.tables, place.study, cursors)
     with suppress(Halted):  # the others go on without it, each by itself
-        while lane.step(min(tables.active(study)[one.view].position for one in cursors)):
-            pass
+        _catch_up(place.tables, lane)
     return lane.cursors
 
 
