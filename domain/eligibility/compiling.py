@@ -47,8 +47,8 @@ class Ready:
 
     protocol: "Protocol"
     criteria: tuple[Prepared, ...]
-    keys: Mapping[tuple[str, ...], None]
-    """What is concluded of each criterion, by its key."""
+    keys: Mapping[tuple[str, ...], int]
+    """The key under which each criterion is concluded -> its place."""
     leaves: tuple[Leaf, ...]
     """Of all criteria, those of each side by side."""
     criteria_of: Mapping[Key, tuple[int, ...]]
@@ -72,7 +72,7 @@ def ready(protocol: "Protocol") -> Ready:
     return Ready(
         protocol=protocol,
         criteria=criteria,
-        keys=dict.fromkeys((CRITERION, one.criterion.id) for one in criteria),
+        keys={(CRITERION, one.criterion.id): place for place, one in enumerate(criteria)},
         leaves=tuple(leaves.found),
         criteria_of=_places([one.reads for one in criteria]),
         leaves_of=_places([one.reads for one in leaves.found]),
@@ -118,16 +118,6 @@ def _by_judgement(criterion: "Criterion") -> language.Attested:
 def compiled(rule: language.Rule, protocol: "Protocol") -> Compiled:
     """The function of one node and everything below it."""
     match rule:
-        case language.Age():
-            return person.age(rule)
-        case language.Consent():
-            return person.consent(rule)
-        case language.Attested():
-            return person.attested(rule)
-        case language.History():
-            return histories.history(rule)
-        case language.Medicines():
-            return _of_medicines(rule, protocol)
         case (
             language.All()
             | language.Any()
@@ -138,8 +128,32 @@ def compiled(rule: language.Rule, protocol: "Protocol") -> Compiled:
             | language.Remark()
         ):
             return _combined(rule, protocol)
+        case language.Age():
+            return _once(rule, person.age(rule))
+        case language.Consent():
+            return _once(rule, person.consent(rule))
+        case language.Attested():
+            return _once(rule, person.attested(rule))
+        case language.History():
+            return _once(rule, histories.history(rule))
+        case language.Medicines():
+            return _once(rule, _of_medicines(rule, protocol))
         case _:
-            return _observed(rule, protocol)
+            return _once(rule, _observed(rule, protocol))
+
+
+def _once(rule: language.Rule, evaluate: Compiled) -> Compiled:
+    """The function, which is asked once of the same facts: a criterion's outcome is told by its
+    leaves first, and where it has changed the same leaves are asked what they rest on."""
+
+    def kept(facts: Facts) -> Result:
+        # The rule is held here, so that its address stays its own.
+        found = facts.results.get(id(rule))
+        if found is None:
+            found = facts.results[id(rule)] = evaluate(facts)
+        return found
+
+    return kept
 
 
 def _combined(rule: language.LogicRule, protocol: "Protocol") -> Compiled:

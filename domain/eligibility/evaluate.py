@@ -51,10 +51,11 @@ class Last:
         kept = self._kept
         if kept is None:
             verdict = _nothing_known(read) if read.blank else _of(read)
-        elif read.same(kept[0]):
-            return kept[1]
         else:
-            verdict = kept[1].after(read, read.changed_since(kept[0]))
+            changed = read.changed_since(kept[0])
+            if not changed:
+                return kept[1]
+            verdict = kept[1].after(read, changed)
         self._kept = (read, verdict)
         return verdict
 

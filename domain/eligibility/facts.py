@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from domain.clinical.interval import FALSE, TRUE, UNKNOWN, Interval, Truth
-from domain.eligibility.logic import Needs
+from domain.eligibility.logic import Needs, Result
 from domain.eligibility.measures import Reader
 from domain.journey.visits import booking_of
 from domain.kernel import Noted, cited
@@ -145,19 +145,43 @@ class Facts:
         """The day of a planned dose, when this is the check before it."""
         self.kept: dict[str, object] = {}
         """What compiled rules derive once for all rules (courses of medicines)."""
+        self.results: dict[int, Result] = {}
+        """What rules that ask the facts have said, by the identity of the rule."""
         self._readers = readers
+        self._dosing_visit = dosing_visit
         self._readings: dict[str, list[Reading]] = {}
-        self.screening = self._screening()
-        self.day_0 = self._day_0(dosing_visit)
-        self.consent = self._consent()
-        self._observations = _by_code(self.record.observations, readers)
-        self._told: dict[str, list[Noted[Attested]]] = {}
-        for told in self.record.attested:
-            self._told.setdefault(told.body.statement, []).append(told)
         self._answers: dict[str, Answer] = {}
         self._years: Years | None = None
+        self._screening: Anchored | None = None
+        self._day_0: Anchored | None = None
+        self._consent: Anchored | None = None
+        self._codes: dict[str, list[Noted[ObservationRecorded]]] | None = None
 
     # --- anchors ----------------------------------------------------------------------------------
+
+    @property
+    def screening(self) -> Anchored:
+        """The day of the screening visit."""
+        found = self._screening
+        if found is None:
+            found = self._screening = self._of_screening()
+        return found
+
+    @property
+    def day_0(self) -> Anchored:
+        """The dose's day; before it the planned one."""
+        found = self._day_0
+        if found is None:
+            found = self._day_0 = self._of_day_0()
+        return found
+
+    @property
+    def consent(self) -> Anchored:
+        """The day of the first consent."""
+        found = self._consent
+        if found is None:
+            found = self._consent = self._of_consent()
+        return found
 
     def anchor(self, name: str) -> Anchored:
         """The anchor of a name: screening, day-0 or consent."""
@@ -165,7 +189,7 @@ class Facts:
             return self.screening
         return self.day_0 if name == "day-0" else self.consent
 
-    def _screening(self) -> Anchored:
+    def _of_screening(self) -> Anchored:
         attempt = self.record.attempt
         return (
             self._exact(attempt.when, attempt.cited, "screening-visit")
@@ -173,21 +197,21 @@ class Facts:
             else (Anchored(None, (), ("screening-visit",)))
         )
 
-    def _consent(self) -> Anchored:
+    def _of_consent(self) -> Anchored:
         given = self.read.consent.given
         if not given:
             return Anchored(None, (), ("consent",))
         return self._exact(given[0].when, given[0].cited, "consent")
 
-    def _day_0(self, dosing_visit: str | None) -> Anchored:
-        """The dose's day; before it the planned one, by the latest booking of the dosing visit."""
+    def _of_day_0(self) -> Anchored:
+        """Before the dose it is planned by the latest booking of the dosing visit."""
         if self.recheck_on is not None:
             return Anchored(self.recheck_on)
         dosed = self.read.dosed
         if dosed:
             return self._exact(dosed[0].when, dosed[0].cited, "planned-day-0")
-        if dosing_visit is not None:
-            booked = booking_of(dosing_visit, self.read.booked, self.read.cancelled)
+        if self._dosing_visit is not None:
+            booked = booking_of(self._dosing_visit, self.read.booked, self.read.cancelled)
             if booked is not None:
                 return self._exact(booked.body.at, booked.cited, "planned-day-0")
         return Anchored(None, (), ("planned-day-0",))
@@ -206,14 +230,20 @@ class Facts:
             read = self._readers.get(code)
             found = [
                 Reading(noted, self.zone, read(noted.body) if read else None)
-                for noted in self._observations.get(code, ())
+                for noted in self._by_code().get(code, ())
             ]
             self._readings[code] = found
         return found
 
     def has(self, code: str) -> bool:
         """Whether there is any result of the code."""
-        return code in self._observations
+        return code in self._by_code()
+
+    def _by_code(self) -> "dict[str, list[Noted[ObservationRecorded]]]":
+        found = self._codes
+        if found is None:
+            found = self._codes = _by_code(self.record.observations, self._readers)
+        return found
 
     def answer(self, statement: str) -> Answer:
         """The last answer to a statement in the current attempt at screening."""
@@ -227,8 +257,11 @@ class Facts:
         return self._answered(statement, Span(first, last))
 
     def _answered(self, statement: str, span: Span | None = None) -> Answer:
-        told = self._told.get(statement, ())
-        given = [one for one in told if self._counts(one, span)]
+        given = [
+            one
+            for one in self.record.attested
+            if one.body.statement == statement and self._counts(one, span)
+        ]
         if not given:
             return NO_ANSWER
         last = given[-1]

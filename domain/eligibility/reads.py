@@ -1,7 +1,7 @@
 """Which facts a rule reads, so that a new fact decides again only the criteria that it touches."""
 
 import operator
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple, TypeVar, assert_never
 from zoneinfo import ZoneInfo
 
@@ -11,7 +11,7 @@ from domain.kernel import Event, Noted
 
 if TYPE_CHECKING:
     from domain.journey.consent import Consent
-    from domain.journey.screening import Attested, ObservationRecorded, Screening
+    from domain.journey.screening import Screening
     from domain.journey.treatment import Dosed
     from domain.journey.visits import VisitBooked, VisitCancelled
     from domain.participant import Participant
@@ -159,7 +159,7 @@ class Read(NamedTuple):
         ):
             found.add(DAY_0)
         if self.screening is not before.screening:
-            found.update(_changed(self.screening, before.screening))
+            _add_changed(found, self.screening, before.screening)
         return found
 
 
@@ -177,35 +177,33 @@ def read_of(protocol: "Protocol", zone: ZoneInfo, participant: "Participant") ->
     )
 
 
-def _changed(now: "Screening", before: "Screening") -> Iterator[Key]:
-    for key, one, other in (
-        (SCREENING, now.started, before.started),
-        (REOPENED, now.reopened, before.reopened),
-        (DEMOGRAPHICS, now.demographics, before.demographics),
-        (MEDICATIONS, now.medications, before.medications),
-        (HISTORIES, now.histories, before.histories),
-    ):
-        if one is not other:
-            yield key
+def _add_changed(found: set[Key], now: "Screening", before: "Screening") -> None:
     if now.observations is not before.observations:
-        yield from _observed(_replaced(now.observations, before.observations))
+        for seen in _replaced(now.observations, before.observations):
+            found.add(f"observation/{seen.body.code}")
     if now.attested is not before.attested:
-        yield from _said(_replaced(now.attested, before.attested))
-
-
-def _observed(facts: "Iterable[Noted[ObservationRecorded]]") -> Iterator[Key]:
-    return (f"observation/{one.body.code}" for one in facts)
-
-
-def _said(facts: "Iterable[Noted[Attested]]") -> Iterator[Key]:
-    return (f"statement/{one.body.statement}" for one in facts)
+        for said in _replaced(now.attested, before.attested):
+            found.add(f"statement/{said.body.statement}")
+    if now.medications is not before.medications:
+        found.add(MEDICATIONS)
+    if now.histories is not before.histories:
+        found.add(HISTORIES)
+    if now.demographics is not before.demographics:
+        found.add(DEMOGRAPHICS)
+    if now.started is not before.started:
+        found.add(SCREENING)
+    if now.reopened is not before.reopened:
+        found.add(REOPENED)
 
 
 def _replaced(
     now: tuple[Noted[FactT], ...], before: tuple[Noted[FactT], ...]
 ) -> list[Noted[FactT]]:
     """What stands in one of them only; facts are the same when they are one object."""
-    if len(now) == len(before) + 1 and all(map(operator.is_, now, before)):
-        return [now[-1]]
+    if len(now) == len(before) + 1:
+        same = list(map(operator.is_, now, before))
+        place = len(before) if False not in same else same.index(False)
+        if all(map(operator.is_, now[place + 1 :], before[place:])):
+            return [now[place]]
     kept = {id(one) for one in now} & {id(one) for one in before}
     return [one for one in (*now, *before) if id(one) not in kept]

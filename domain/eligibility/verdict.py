@@ -4,11 +4,11 @@ The outcomes are told by the truths of the leaves alone; evidence, words and wha
 worked out for the criteria that are looked at, from the same facts.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 from domain.canonical import canonical
 from domain.clinical.interval import FALSE, TRUE, Truth
@@ -132,8 +132,9 @@ class Verdict:
         return self._ready.protocol.version
 
     @property
-    def keys(self) -> Collection[Key]:
-        """The keys under which the outcomes are concluded, in the protocol's order."""
+    def keys(self) -> Mapping[Key, int]:
+        """The keys under which the outcomes are concluded, with their places in the protocol's
+        order."""
         return self._ready.keys
 
     @property
@@ -146,19 +147,20 @@ class Verdict:
 
     def _decided(self) -> tuple[Told, ...]:
         told, criteria = self._known.told, self._ready.criteria
+        if None not in told:
+            return cast(tuple[Told, ...], tuple(told))
         open_ones = [place for place, one in enumerate(told) if one is None]
         if len(open_ones) == len(told):
             # Where nothing is known yet, those who ask mostly want all of it.
             return tuple([one.outcome for one in self.outcomes])
-        if open_ones:
-            facts = self._ready.facts(self._read)
-            for place in open_ones:
-                self._ask(criteria[place].leaves, facts)
-                told[place] = _told(criteria[place], criteria[place].truth(self._known.truths))
-                if self._before is not None and told[place] != self._before[place]:
-                    # What has changed is concluded, with all that it rests on.
-                    self._work_out(place, facts)
-        return tuple([one for one in told if one is not None])
+        facts = self._ready.facts(self._read)
+        for place in open_ones:
+            self._ask(criteria[place].leaves, facts)
+            told[place] = _told(criteria[place], criteria[place].truth(self._known.truths))
+            if self._before is not None and told[place] != self._before[place]:
+                # What has changed is concluded, with all that it rests on.
+                self._work_out(place, facts)
+        return cast(tuple[Told, ...], tuple(told))
 
     def _ask(self, places: Iterable[int], facts: Facts) -> None:
         leaves, truths = self._ready.leaves, self._known.truths

@@ -1,6 +1,6 @@
 """Eligibility: what the criteria say, and the investigator's word on it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Literal, assert_never
@@ -234,34 +234,38 @@ class _Drawn:
     @classmethod
     def of(cls, verdict: Verdict, concluded: Mapping[Key, Recorded]) -> "_Drawn":
         found: list[Conclusion] = []
+        standing: dict[int, Event] = {}
+        gone: list[Event] = []
+        keys = verdict.keys
+        # The log says little yet of most participants: it is looked through, not all that may be.
+        for key, recorded in concluded.items():
+            place = keys.get(key)
+            if place is not None:
+                standing[place] = recorded.body
+            elif key[0] == CRITERION:
+                gone.append(recorded.body)
         news = False
-        for place, (told, key) in enumerate(zip(verdict.told, verdict.keys, strict=True)):
-            recorded = concluded.get(key)
-            standing = None if recorded is None else recorded.body
-            if type(standing) is _CONCLUDED[told]:
-                found.append(standing)
-            elif told != "unknown" or standing is not None:
+        for place, told in enumerate(verdict.told):
+            body = standing.get(place)
+            if body is not None and isinstance(body, _CONCLUDED[told]):
+                found.append(body)
+            elif body is not None or told != "unknown":
                 found.append(_concluded(verdict.outcome(place)))
                 news = True
-        for one in (*_dropped(verdict, concluded), *_determined(verdict, concluded)):
-            found.append(one)
-            news = news or _standing(concluded, one.key()) is not one
+        for body in gone:
+            found.append(_dropped(body))
+            news = news or found[-1] is not body
+        if keys:
+            last = concluded.get(("verdict",))
+            found.append(_determined(verdict, None if last is None else last.body))
+            news = news or last is None or found[-1] is not last.body
         return cls(tuple(found), verdict if news else None)
 
 
-def _standing(concluded: Mapping[Key, Recorded], key: Key) -> Event | None:
-    recorded = concluded.get(key)
-    return None if recorded is None else recorded.body
-
-
-def _determined(verdict: Verdict, concluded: Mapping[Key, Recorded]) -> Iterator[Conclusion]:
-    if not verdict.keys:
-        return
-    standing = _standing(concluded, ("verdict",))
+def _determined(verdict: Verdict, standing: Event | None) -> Conclusion:
     if isinstance(standing, EligibilityDetermined) and standing.verdict == verdict.verdict:
-        yield standing
-    else:
-        yield EligibilityDetermined(verdict=verdict.verdict, evidence=verdict.evidence())
+        return standing
+    return EligibilityDetermined(verdict=verdict.verdict, evidence=verdict.evidence())
 
 
 _CONCLUDED: Mapping[
@@ -282,16 +286,11 @@ def _concluded(outcome: Outcome) -> Conclusion:
     )
 
 
-def _dropped(verdict: Verdict, concluded: Mapping[Key, Recorded]) -> Iterator[Conclusion]:
-    for key, recorded in concluded.items():
-        if key[0] != CRITERION or key in verdict.keys:
-            continue
-        body = recorded.body
-        assert isinstance(body, _CriterionOutcome)
-        if isinstance(body, CriterionReopened):
-            yield body
-            continue
-        yield CriterionReopened(
-            criterion=body.criterion,
-            explanation="the protocol in force has no such criterion",
-        )
+def _dropped(body: Event) -> Conclusion:
+    assert isinstance(body, _CriterionOutcome)
+    if isinstance(body, CriterionReopened):
+        return body
+    return CriterionReopened(
+        criterion=body.criterion,
+        explanation="the protocol in force has no such criterion",
+    )

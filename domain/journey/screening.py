@@ -198,10 +198,11 @@ def check(trial: "Trial", participant: "Participant", proposed: Proposed) -> Non
 def _makes_sense(trial: "Trial", participant: "Participant", proposed: Proposed) -> None:
     """By the words of the version in force now, or else of the one that governed the act: what was
     found before an amendment may be told after it, in either version's words."""
-    then, now = governing(trial, participant, proposed.occurred_at), trial.protocol_of(participant)
+    now = trial.protocol_of(participant)
     try:
         _checked(now, proposed.body)
     except Impossible:
+        then = governing(trial, participant, proposed.occurred_at)
         if then is now:
             raise
         _checked(then, proposed.body)
