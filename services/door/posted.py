@@ -10,6 +10,7 @@ from pydantic import Field, StringConstraints, ValidationError
 
 from domain import catalogue
 from domain.kernel import Event, ParticipantId, Strict
+from domain.making import maker
 from domain.time import Moment, When
 from services.door.refused import Invalid, invalid, problems_of
 
@@ -34,6 +35,9 @@ class Posted:
     content: bytes = b""
     """What was said, in one canonical form whatever the wire format: tells a repeated event
     from a reused id. It may hold protected values in clear and is only ever digested."""
+
+
+_posted = maker(Posted)
 
 
 class Envelope(Strict):
@@ -63,7 +67,7 @@ def posted(document: object, *, participant: str | None = None) -> Posted:
     body = _body(cls, envelope.data)
     if cls.reason_required and envelope.reason is None:
         raise invalid("/reason", "required")
-    return Posted(
+    return _posted(
         body=body,
         occurred_at=envelope.occurred_at,
         source=envelope.source,
