@@ -1,7 +1,7 @@
 """How a participant's calendar is worked out: visit by visit, from what it is counted from."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -55,6 +55,8 @@ class Planning:
     """The participant left early: only the early-termination visit is still expected."""
     anchoring: tuple[Recorded, ...]
     """What visits were ever counted from, newest first, corrections not applied."""
+    silent: bool
+    """Whether no fact says anything of a visit that was not held, but that screening began."""
 
     @classmethod
     def of(
@@ -66,8 +68,10 @@ class Planning:
         ended: date | None,
     ) -> "Planning":
         """What a participant's calendar is computed from; `ended` as in the field."""
-        left = participant.closure.discontinued
+        left, visits = participant.closure.discontinued, participant.visits
         history = reversed(participant.history)
+        anchoring = tuple([one for one in history if isinstance(one.body, _ANCHORING)])
+        said = visits.booked or visits.missed or left or ended is not None or len(versions) > 1
         return cls(
             trial=trial,
             participant=participant,
@@ -76,7 +80,8 @@ class Planning:
             dose=dose_anchor(participant, versions[-1].protocol, zone),
             ended=ended,
             left=left[0] if left else None,
-            anchoring=tuple([one for one in history if isinstance(one.body, _ANCHORING)]),
+            anchoring=anchoring,
+            silent=not said and all(isinstance(one.body, ScreeningStarted) for one in anchoring),
         )
 
     @property
@@ -84,8 +89,16 @@ class Planning:
         """The version in force now."""
         return self.versions[-1].protocol
 
-    def all(self) -> Iterator[PlannedVisit]:
+    def all(self) -> tuple[PlannedVisit, ...]:
         """The planned visits, then what was planned before, held beyond them or only booked."""
+        if not self.silent or self.anchoring or self.participant.visits.completed:
+            return tuple(self._all())
+        known = _undated(self.protocol)
+        if known.whole is None:
+            known.whole = tuple(self._all())
+        return known.whole
+
+    def _all(self) -> Iterator[PlannedVisit]:
         before: PlannedVisit | None = None
         extra: list[PlannedVisit] = []
         for visit in self.protocol.calendar:
@@ -187,7 +200,7 @@ class Planning:
         self, visit: Visit, anchor: Anchor | None, before: PlannedVisit | None
     ) -> PlannedVisit:
         if anchor is None and self._says_nothing_of(visit):
-            rows = _undated(self.protocol)
+            rows = _undated(self.protocol).rows
             if visit.code not in rows:
                 rows[visit.code] = self._row(visit, None, None)
             return rows[visit.code]
@@ -196,12 +209,7 @@ class Planning:
     def _says_nothing_of(self, visit: Visit) -> bool:
         """Whether the facts say nothing of a visit without an anchor: then it is planned alike for
         everybody under the protocol."""
-        visits = self.participant.visits
-        if visits.booked or visits.missed or self.ended is not None or self.left is not None:
-            return False
-        once = [one for one in self.anchoring if not isinstance(one.body, ScreeningStarted)]
-        counted = self.anchoring if visit.anchor == "screening" else once
-        return len(self.versions) == 1 and not counted
+        return self.silent and not (visit.anchor == "screening" and self.anchoring)
 
     def _row(
         self, visit: Visit, anchor: Anchor | None, before: PlannedVisit | None
@@ -387,20 +395,28 @@ class Planning:
 UNDATED_MAX = 64
 """Protocols whose visits without dates are kept."""
 
-_UNDATED: dict[int, tuple[Protocol, dict[str, PlannedVisit]]] = {}
+
+@dataclass(slots=True)
+class _Undated:
+    """The visits of a protocol before anything is known of them, as far as they were asked for."""
+
+    protocol: Protocol
+    """Kept beside them, so that its address stays its own."""
+    rows: dict[str, PlannedVisit] = field(default_factory=dict)
+    whole: tuple[PlannedVisit, ...] | None = None
+    """The calendar of whom nothing is known that it is counted from."""
 
 
-def _undated(protocol: Protocol) -> dict[str, PlannedVisit]:
-    """The visits of a protocol before anything is known of them, as far as they were asked for.
+_UNDATED: dict[int, _Undated] = {}
 
-    The protocol is kept beside them, so that its address stays its own.
-    """
+
+def _undated(protocol: Protocol) -> _Undated:
     known = _UNDATED.get(id(protocol))
     if known is None:
         if len(_UNDATED) >= UNDATED_MAX:
             _UNDATED.clear()
-        known = _UNDATED[id(protocol)] = (protocol, {})
-    return known[1]
+        known = _UNDATED[id(protocol)] = _Undated(protocol)
+    return known
 
 
 _UNPLANNED_NAMES = {UNSCHEDULED: "Unscheduled visit"}

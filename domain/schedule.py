@@ -68,7 +68,7 @@ def plan(trial: "Trial", participant: "Participant") -> tuple[PlannedVisit, ...]
             participant.screening.started,
             participant.closure.discontinued,
         ),
-        lambda: tuple(Planning.of(trial, participant, versions, zone, ended).all()),
+        lambda: Planning.of(trial, participant, versions, zone, ended).all(),
     )
 
 

@@ -197,7 +197,7 @@ class Visits:
 
     def held(self, code: str) -> tuple[Noted[VisitCompleted], ...]:
         """Every time that the visit was held."""
-        return tuple(visit for visit in self.completed if visit.body.visit == code)
+        return tuple([visit for visit in self.completed if visit.body.visit == code])
 
     def said_missed(self, code: str) -> Noted[VisitMissed] | None:
         """The last report that the visit did not take place; a visit that was held belies it."""
