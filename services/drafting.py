@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from domain.admit import Admitted
 from domain.kernel import PROVISIONAL, Conclusion, Recorded
+from domain.making import maker
 from domain.participant import Participant
 from domain.trial.study import Trial
 from infra.ledger.envelope import template
@@ -12,6 +13,8 @@ from services.terms import Answer, Place
 
 Fingerprints = Mapping[tuple[str, str | None, str], bytes]
 """(stream, source, id) of a posted event -> digest of its content."""
+
+_draft = maker(Draft)
 
 Judged = Sequence[tuple[Participant, Admitted]]
 """What was judged: each participant before, and what is recorded for it."""
@@ -56,7 +59,7 @@ def drafts_of(
     A head of None with a version above 1 means: what comes before is in the same append.
     """
     return [
-        Draft(
+        _draft(
             stream=stream,
             version=event.version,
             topic=f"{family}.{event.type}.v{event.body.schema_version}",

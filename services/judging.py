@@ -8,6 +8,7 @@ from domain.journey.oversight import Corrected, IdentityErased
 from domain.journey.referral import Referred
 from domain.journey.screening import DemographicsRecorded
 from domain.kernel import PROVISIONAL, Decision, Event, Proposed, Refusal
+from domain.making import maker
 from domain.participant import Participant
 from domain.time import When
 from domain.trial import study as studies
@@ -19,6 +20,8 @@ from services.drafting import Judged
 from services.sealing import birth_of, corrected, has_protected, sealed
 from services.state import NotFound
 from services.terms import ANY_VERSION, Group, PreconditionFailed, PreconditionRequired, Terms
+
+_proposed = maker(Proposed)
 
 
 class Judging:
@@ -83,7 +86,7 @@ class Judging:
         body: Event | None = None,
     ) -> Proposed:
         """The posted event with the circumstances it is judged in; `body` where it is sealed."""
-        return Proposed(
+        return _proposed(
             body=posted.body if body is None else body,
             occurred_at=posted.occurred_at,
             actor=terms.actor,

@@ -5,6 +5,7 @@ public key is served as a C2SP verifier key, so that a receipt can be checked by
 """
 
 import base64
+import binascii
 import hashlib
 from pathlib import Path
 
@@ -23,14 +24,14 @@ class Receipts:
         self._key = Ed25519PrivateKey.from_private_bytes(seed)
         self._public = self._key.public_key().public_bytes_raw()
 
-    def signed(self, study: str, stored: Stored) -> dict[str, str | int]:
-        """The receipt of an event: its position, its leaf hash and the signature over both."""
+    def signed(self, study: str, stored: Stored) -> bytes:
+        """The receipt of an event, as JSON: position, leaf hash, and the signature over both."""
         signature = self._key.sign(text(study, stored.position, stored.hash))
-        return {
-            "position": stored.position,
-            "hash": stored.hash,
-            "signature": base64.b64encode(signature).decode(),
-        }
+        return b'{"position":%d,"hash":"%s","signature":"%s"}' % (
+            stored.position,
+            stored.hash.encode(),
+            binascii.b2a_base64(signature, newline=False),
+        )
 
     def verifier_key(self, study: str) -> str:
         """The public key in C2SP form: `<name>+<key id>+<base64 of algorithm and key>`."""

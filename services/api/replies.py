@@ -41,6 +41,16 @@ def events_bytes(events: Iterable[Stored]) -> bytes:
     return b"[%s]" % b",".join(map(event_bytes, events))
 
 
+SECURITY_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-store"),
+)
+"""Of every answer."""
+
+_OF_JSON = ((b"content-type", JSON.encode()), *SECURITY_HEADERS)
+
+
 class Told(Response):
     """What was recorded, as bytes; its headers are made of what is known, not of what may be."""
 
@@ -49,7 +59,7 @@ class Told(Response):
         self.body = body
         self.background = None
         length = (b"content-length", b"%d" % len(body))
-        self.raw_headers = [*headers, length, (b"content-type", JSON.encode())]
+        self.raw_headers = [*headers, length, *_OF_JSON]
 
 
 def answer_reply(study: str, answer: Answer, receipts: Receipts) -> Response:
@@ -59,7 +69,7 @@ def answer_reply(study: str, answer: Answer, receipts: Receipts) -> Response:
         b"" if answer.participant is None else b'"participant":"%s",' % answer.participant.encode(),
         answer.version,
         answer.events[-1].position,
-        orjson.dumps(receipt),
+        receipt,
         events_bytes(answer.events),
     )
     headers = [

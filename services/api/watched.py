@@ -8,19 +8,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from infra.ledger.types import Stored
 from services import logs
-from services.api.replies import problem_reply
+from services.api.replies import SECURITY_HEADERS, problem_reply
 from services.health import Lags
 from services.problems import Answered, answered
 
 BUCKETS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
 BUCKETS_EVENTS = (1, 2, 3, 5, 10, 20, 50, 100, 1_000)
-
-SECURITY_HEADERS = (
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"cache-control", b"no-store"),
-)
 
 
 class Measures:
@@ -97,9 +91,10 @@ class Watched:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                sent = {name for name, _ in message.get("headers", ())}
-                extra = [pair for pair in SECURITY_HEADERS if pair[0] not in sent]
-                message = {**message, "headers": [*message.get("headers", ()), *extra]}
+                headers = message.get("headers", ())
+                secured = _secured(headers)
+                if secured is not headers:
+                    message = {**message, "headers": secured}
             await send(message)
 
         try:
@@ -123,6 +118,14 @@ class Watched:
             status=status,
             milliseconds=round(seconds * 1000, 3),
         )
+
+
+def _secured(headers: Sequence[tuple[bytes, bytes]]) -> Sequence[tuple[bytes, bytes]]:
+    """The headers with those that every answer has."""
+    if tuple(headers[-len(SECURITY_HEADERS) :]) == SECURITY_HEADERS:
+        return headers
+    sent = {name for name, _ in headers}
+    return [*headers, *[pair for pair in SECURITY_HEADERS if pair[0] not in sent]]
 
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})

@@ -305,3 +305,19 @@ async def test_one_object_for_the_study_is_answered_like_one_for_the_participant
     assert answer.status_code == 201
     assert answer.json()["participant"] == "01-004"
     assert answer.json()["version"] == 2
+
+
+async def test_every_answer_says_once_that_it_is_neither_sniffed_nor_kept_nor_referred(
+    api: Api,
+) -> None:
+    await api.refer("01-004")
+    answers = [
+        await api.post(EVENTS, consented()),
+        await api.post(EVENTS, {"type": "unknown"}),
+        await api.send("GET", f"/v1/studies/{STUDY}/participants/01-004/events"),
+    ]
+    assert [one.status_code for one in answers] == [201, 422, 200]
+    for answer in answers:
+        assert answer.headers.get_list("x-content-type-options") == ["nosniff"]
+        assert answer.headers.get_list("referrer-policy") == ["no-referrer"]
+        assert answer.headers.get_list("cache-control") == ["no-store"]
