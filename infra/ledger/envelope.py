@@ -21,7 +21,7 @@ from infra.ledger.upcasting import current, named
 EVIDENCE = "evidence"
 """The only member of a conclusion, or of a part of it, that names positions of the log."""
 
-_STRING_OR_LARGE = re.compile(rb'"(?:[^"\\]|\\.)*"|[0-9]{16,}')
+_STRING_OR_LARGE = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[0-9]{16,}')
 
 BodyT = TypeVar("BodyT", bound=Event)
 
