@@ -5,6 +5,7 @@ worked out for the criteria that are looked at, from the same facts.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
@@ -153,14 +154,24 @@ class Verdict:
         if len(open_ones) == len(told):
             # Where nothing is known yet, those who ask mostly want all of it.
             return tuple([one.outcome for one in self.outcomes])
-        facts = self._ready.facts(self._read)
-        for place in open_ones:
-            self._ask(criteria[place].leaves, facts)
-            told[place] = _told(criteria[place], criteria[place].truth(self._known.truths))
-            if self._before is not None and told[place] != self._before[place]:
-                # What has changed is concluded, with all that it rests on.
-                self._work_out(place, facts)
+        with self._asked() as facts:
+            for place in open_ones:
+                self._ask(criteria[place].leaves, facts)
+                told[place] = _told(criteria[place], criteria[place].truth(self._known.truths))
+                if self._before is not None and told[place] != self._before[place]:
+                    # What has changed is concluded, with all that it rests on.
+                    self._work_out(place, facts)
         return cast(tuple[Told, ...], tuple(told))
+
+    @contextmanager
+    def _asked(self) -> Iterator[Facts]:
+        """The facts as the criteria ask for them. What leaves say of them holds them in turn: it is
+        let go of at the end, so that all of it is freed without the garbage collector."""
+        facts = self._ready.facts(self._read)
+        try:
+            yield facts
+        finally:
+            facts.results.clear()
 
     def _ask(self, places: Iterable[int], facts: Facts) -> None:
         leaves, truths = self._ready.leaves, self._known.truths
@@ -170,10 +181,10 @@ class Verdict:
 
     def worked_out(self) -> "Verdict":
         """Itself, with the truth of every leaf and all outcomes."""
-        facts = self._ready.facts(self._read)
-        self._ask(range(len(self._ready.leaves)), facts)
-        for place in range(len(self._ready.criteria)):
-            self._work_out(place, facts)
+        with self._asked() as facts:
+            self._ask(range(len(self._ready.leaves)), facts)
+            for place in range(len(self._ready.criteria)):
+                self._work_out(place, facts)
         return self
 
     @property
@@ -181,15 +192,19 @@ class Verdict:
         """Every criterion with what it rests on."""
         found = self._known.outcomes
         if None in found:
-            facts = self._ready.facts(self._read)
-            for place, outcome in enumerate(found):
-                if outcome is None:
-                    self._work_out(place, facts)
+            with self._asked() as facts:
+                for place, outcome in enumerate(found):
+                    if outcome is None:
+                        self._work_out(place, facts)
         return tuple([one for one in found if one is not None])
 
     def outcome(self, place: int) -> Outcome:
         """The criterion at a place of the protocol's order."""
-        return self._known.outcomes[place] or self._work_out(place, self._ready.facts(self._read))
+        known = self._known.outcomes[place]
+        if known is not None:
+            return known
+        with self._asked() as facts:
+            return self._work_out(place, facts)
 
     def _work_out(self, place: int, facts: Facts) -> Outcome:
         found = outcome_of(self._ready.criteria[place], facts, self.protocol)
