@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import get_args
 
 from domain import possible
 from domain.complete import completed
@@ -34,7 +35,8 @@ CAIRN = Actor(id="cairn", role="system")
 
 
 _recorded = maker(Recorded)
-_MOVING = ReferralEvent | ConsentEvent | OversightEvent
+_MOVING = frozenset((*get_args(ReferralEvent), *get_args(ConsentEvent), *get_args(OversightEvent)))
+"""Events that may change where and under which consent a participant stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,7 @@ def _judged(trial: Trial, before: Participant, proposed: Proposed, position: int
         changes = isinstance(body, Corrected | Retracted)
         if changes or not (proposed.historical and body.kind is Kind.DECISION):
             raise
-    if not isinstance(body, _MOVING):
+    if type(body) not in _MOVING:
         return _envelope(proposed, position, before.version + 1, trial.version_for(before))
     event = _envelope(proposed, position, before.version + 1)
     if isinstance(body, Corrected | Retracted):
@@ -134,7 +136,7 @@ def protocol_of(trial: Trial, before: Participant, event: Recorded) -> str:
     Where and under which consent the participant stands decides the version in force; the event
     itself may be what changes it.
     """
-    moves = isinstance(event.body, _MOVING)
+    moves = type(event.body) in _MOVING
     return trial.version_for(evolve(before, event) if moves else before)
 
 

@@ -15,9 +15,9 @@ from domain.trial.study import Trial
 
 Drawn = tuple[Conclusion, ...]
 
-_READ_MORE = (eligibility, treatment, safety)
-"""Chapters that read findings, verdicts, or what the log says; they see for themselves what has
-changed."""
+_READ_MORE = {CHAPTERS.index(one): one for one in (eligibility, treatment, safety)}
+"""Place -> chapters that read findings, verdicts or what the log says: they see for themselves what
+has changed."""
 
 _read = operator.attrgetter(
     "referral",
@@ -36,7 +36,8 @@ def drawn(trial: Trial, participant: Participant, now: datetime) -> list[Drawn]:
     """The conclusions of each chapter, in the chapters' order."""
     zone, screening = trial.zone(participant.site), participant.screening
     findings: tuple[object, object] = (None, None)
-    if any(one.body.procedures for one in participant.visits.completed):
+    held = participant.visits.completed
+    if held and any(one.body.procedures for one in held):
         findings = (screening.demographics, screening.observations)
     others = participant.derived(
         "conclusions beside findings",
@@ -51,11 +52,11 @@ def drawn(trial: Trial, participant: Participant, now: datetime) -> list[Drawn]:
             trial.consent_forms,
         ),
         lambda: [
-            None if chapter in _READ_MORE else chapter.conclude(trial, participant, now)
-            for chapter in CHAPTERS
+            () if place in _READ_MORE else chapter.conclude(trial, participant, now)
+            for place, chapter in enumerate(CHAPTERS)
         ],
     )
-    return [
-        chapter.conclude(trial, participant, now) if known is None else known
-        for chapter, known in zip(CHAPTERS, others, strict=True)
-    ]
+    current = others.copy()
+    for place, chapter in _READ_MORE.items():
+        current[place] = chapter.conclude(trial, participant, now)
+    return current

@@ -252,7 +252,7 @@ def joined(
     one = Noted(body, recorded)
     if not facts or not facts[-1].after(one):
         return (*facts, one)
-    place = bisect_right(facts, one.rank(), key=Noted.rank)
+    place = bisect_right(facts, one.rank(), 0, len(facts) - 1, key=Noted.rank)
     return (*facts[:place], one, *facts[place:])
 
 

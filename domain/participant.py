@@ -132,6 +132,8 @@ class Participant:
     def over(self, zone: ZoneInfo) -> datetime | None:
         """The last moment of the journey, by the first of what ended it; None while it goes on."""
         closure, dosed = self.closure, bool(self.treatment.dosed)
+        if not any(_endings(self)):
+            return None
         left = {"visits"} if dosed else {"visits", "treatment"}
         ends = [
             one.when.last_moment(zone)
@@ -191,6 +193,17 @@ class Participant:
         return value
 
 
+_endings = operator.attrgetter(
+    "closure.completed",
+    "closure.discontinued",
+    "closure.lost",
+    "closure.died",
+    "consent.withdrawn",
+    "screening.failed",
+    "referral.closed",
+)
+"""What may end a journey; of most participants there is none of it."""
+
 _CHAPTERS: tuple[tuple[str, Any, Any], ...] = (
     ("referral", referral, referral.ReferralEvent),
     ("consent", consent, consent.ConsentEvent),
@@ -234,7 +247,7 @@ def evolve(participant: Participant, recorded: Recorded) -> Participant:
         standing["concluded"] = concluded
         return _changed(participant, **standing)
     standing["history"] = history = (*participant.history, recorded)
-    if isinstance(body, Corrected | Retracted):
+    if body.type in _AMENDING:
         return _changed(participant, **_remembered(effective_history(history)), **standing)
     name, module = CHAPTER_OF[type(body)]
     standing[name] = module.evolve(getattr(participant, name), recorded)

@@ -56,7 +56,10 @@ def not_in_the_future(
     moment: When | None, proposed: Proposed, trial: Trial, site: str | None
 ) -> None:
     """Refuse a moment later than now plus five minutes of skew."""
-    if moment is not None and moment.earliest(trial.zone(site)) > proposed.now + SKEW:
+    if moment is None:
+        return
+    begins = moment.instant or moment.earliest(trial.zone(site))
+    if begins > proposed.now + SKEW:
         raise Impossible("future", "it lies in the future")
 
 

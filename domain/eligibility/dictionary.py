@@ -72,7 +72,7 @@ def _quantity(entry: "Entry", body: "ObservationRecorded") -> None:
     if factor is None:
         rule = "unknown-unit" if body.unit is not None else "no-unit"
         raise Impossible(rule, "the unit is not one of those declared for the code")
-    _plausible(entry, found.scaled(factor))
+    _plausible(entry, found if factor == 1 else found.scaled(factor))
 
 
 def _titre(entry: "Entry", body: "ObservationRecorded") -> None:

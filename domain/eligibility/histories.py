@@ -88,6 +88,8 @@ def items_of(facts: Facts) -> list[tuple[Item, ...]]:
 def _read(records: "list[Noted[HistoryRecorded]]", facts: Facts) -> tuple[Item, ...]:
     """By the last record, and by those beside it of which no order is sure and which differ."""
     last = records[-1]
+    if len(records) == 1:
+        return (Item(last, records, records, facts),)
     lasts = [one for one in records if not surely_before(one.when, last.when, facts.zone)]
     different = [one for one in lasts if one.body != last.body]
     standing = (last, *different) if different else (last,)
