@@ -89,6 +89,9 @@ def _silent(rule: language.Rule) -> Callable[[Facts], bool] | None:
         case language.Titre() | language.Finding() | language.OneOf() | language.Score():
             code = rule.code
             return lambda facts: not facts.has(code)
+        case language.Egfr():
+            codes = tuple(one for one in (rule.creatinine, rule.code) if one)
+            return lambda facts: not any(map(facts.has, codes))
         case language.History() if rule.complete_when is not None:
             statement = rule.complete_when
             return lambda facts: (
