@@ -17,12 +17,12 @@ def rechecked(trial: "Trial", participant: "Participant", day: date) -> tuple[Ou
     protocol = trial.protocol_of(participant)
     prepared = ready_for(protocol)
     zone = trial.zone(participant.site)
-    facts = prepared.facts(read_of(protocol, zone, participant), recheck_on=day)
-    return tuple(
-        outcome_of(one, facts, protocol.version)
-        for one in prepared.criteria
-        if one.criterion.recheck
-    )
+    with prepared.facts(read_of(protocol, zone, participant), recheck_on=day) as facts:
+        return tuple(
+            outcome_of(one, facts, protocol.version)
+            for one in prepared.criteria
+            if one.criterion.recheck
+        )
 
 
 def recheck(trial: "Trial", participant: "Participant", day: date) -> Blocked | None:

@@ -5,7 +5,6 @@ worked out for the criteria that are looked at, from the same facts.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
@@ -154,7 +153,7 @@ class Verdict:
         if len(open_ones) == len(told):
             # Where nothing is known yet, those who ask mostly want all of it.
             return tuple([one.outcome for one in self.outcomes])
-        with self._asked() as facts:
+        with self._ready.facts(self._read) as facts:
             for place in open_ones:
                 self._ask(criteria[place].leaves, facts)
                 told[place] = _told(criteria[place], criteria[place].truth(self._known.truths))
@@ -162,16 +161,6 @@ class Verdict:
                     # What has changed is concluded, with all that it rests on.
                     self._work_out(place, facts)
         return cast(tuple[Told, ...], tuple(told))
-
-    @contextmanager
-    def _asked(self) -> Iterator[Facts]:
-        """The facts as the criteria ask for them. What leaves say of them holds them in turn: it is
-        let go of at the end, so that all of it is freed without the garbage collector."""
-        facts = self._ready.facts(self._read)
-        try:
-            yield facts
-        finally:
-            facts.results.clear()
 
     def _ask(self, places: Iterable[int], facts: Facts) -> None:
         leaves, truths = self._ready.leaves, self._known.truths
@@ -181,7 +170,7 @@ class Verdict:
 
     def worked_out(self) -> "Verdict":
         """Itself, with the truth of every leaf and all outcomes."""
-        with self._asked() as facts:
+        with self._ready.facts(self._read) as facts:
             self._ask(range(len(self._ready.leaves)), facts)
             for place in range(len(self._ready.criteria)):
                 self._work_out(place, facts)
@@ -192,7 +181,7 @@ class Verdict:
         """Every criterion with what it rests on."""
         found = self._known.outcomes
         if None in found:
-            with self._asked() as facts:
+            with self._ready.facts(self._read) as facts:
                 for place, outcome in enumerate(found):
                     if outcome is None:
                         self._work_out(place, facts)
@@ -203,7 +192,7 @@ class Verdict:
         known = self._known.outcomes[place]
         if known is not None:
             return known
-        with self._asked() as facts:
+        with self._ready.facts(self._read) as facts:
             return self._work_out(place, facts)
 
     def _work_out(self, place: int, facts: Facts) -> Outcome:

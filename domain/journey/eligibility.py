@@ -244,12 +244,13 @@ class _Drawn:
                 standing[place] = recorded.body
             elif key[0] == CRITERION:
                 gone.append(recorded.body)
-        news = False
-        for place, told in enumerate(verdict.told):
-            body = standing.get(place)
-            if body is not None and isinstance(body, _CONCLUDED[told]):
-                found.append(body)
-            elif body is not None or told != "unknown":
+        news, said = False, verdict.told
+        decided = [place for place, told in enumerate(said) if told != "unknown"]
+        for place in sorted({*standing, *decided}):
+            known = standing.get(place)
+            if known is not None and isinstance(known, _CONCLUDED[said[place]]):
+                found.append(known)
+            else:
                 found.append(_concluded(verdict.outcome(place)))
                 news = True
         for body in gone:
