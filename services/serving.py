@@ -7,6 +7,8 @@ from collections.abc import Callable
 import uvicorn
 from starlette.types import ASGIApp
 
+from services.joined import Connection
+
 GRACE_SECONDS = 5
 """How long open requests may last once the end is asked for."""
 KEEP_ALIVE_SECONDS = 75
@@ -19,7 +21,7 @@ def serve(app: ASGIApp, listening: socket.socket, ready: Callable[[], None]) -> 
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=Connection,
         ws="none",
         lifespan="off",
         log_config=None,
