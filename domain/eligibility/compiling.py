@@ -67,7 +67,7 @@ class Ready:
 def ready(protocol: "Protocol") -> Ready:
     """The protocol's criteria as functions."""
     visit = protocol.dosing_visit
-    leaves = Leaves(protocol, compiled)
+    leaves = Leaves(protocol, _asked_once)
     criteria = tuple(_prepared(one, protocol, leaves) for one in protocol.criteria)
     return Ready(
         protocol=protocol,
@@ -99,9 +99,10 @@ def _prepared(criterion: "Criterion", protocol: "Protocol", leaves: Leaves) -> P
         rule_hash = sha256(text.encode()).hexdigest()
     first = len(leaves.found)
     truth = leaves.of(rule)
+    compile_ = compiled if isinstance(rule, language.LogicRule) else _asked_once
     return Prepared(
         criterion=criterion,
-        evaluate=compiled(rule, protocol),
+        evaluate=compile_(rule, protocol),
         truth=truth,
         leaves=range(first, len(leaves.found)),
         rule_hash=rule_hash,
@@ -129,22 +130,23 @@ def compiled(rule: language.Rule, protocol: "Protocol") -> Compiled:
         ):
             return _combined(rule, protocol)
         case language.Age():
-            return _once(rule, person.age(rule))
+            return person.age(rule)
         case language.Consent():
-            return _once(rule, person.consent(rule))
+            return person.consent(rule)
         case language.Attested():
-            return _once(rule, person.attested(rule))
+            return person.attested(rule)
         case language.History():
-            return _once(rule, histories.history(rule))
+            return histories.history(rule)
         case language.Medicines():
-            return _once(rule, _of_medicines(rule, protocol))
+            return _of_medicines(rule, protocol)
         case _:
-            return _once(rule, _observed(rule, protocol))
+            return _observed(rule, protocol)
 
 
-def _once(rule: language.Rule, evaluate: Compiled) -> Compiled:
-    """The function, which is asked once of the same facts: a criterion's outcome is told by its
-    leaves first, and where it has changed the same leaves are asked what they rest on."""
+def _asked_once(rule: language.Rule, protocol: "Protocol") -> Compiled:
+    """The function of a leaf, which is asked once of the same facts: first what it says, and where
+    that changes the outcome of the criterion, what it rests on."""
+    evaluate = compiled(rule, protocol)
 
     def kept(facts: Facts) -> Result:
         # The rule is held here, so that its address stays its own.
