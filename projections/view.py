@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, TypeVar, assert_never
 
-from domain.canonical import canonical
 from domain.kernel import Event
 from domain.participant import Participant
 from domain.trial.events import (
@@ -50,11 +49,6 @@ class Row:
     columns: Mapping[str, Column]
     item: Mapping[str, Any]
     """Plain JSON, with decimals and dates as text."""
-
-    def content(self) -> bytes:
-        """Canonical bytes: equal rows have equal ones, in memory and read back from a table."""
-        columns = {name: _text(value) for name, value in self.columns.items()}
-        return canonical([self.key, columns, self.item])
 
 
 Rows = Callable[[Trial, Participant], Iterator[Row]]
@@ -203,13 +197,13 @@ def timeline(states: Iterable[tuple[date | datetime | None, str]]) -> Timeline:
     kept: Timeline = []
     for since, state in states:
         if not kept or kept[-1][1] != state:
-            kept.append([None if since is None else str(_text(since)), state])
+            kept.append([None if since is None else str(plain(since)), state])
     return kept
 
 
 def state_at(states: Sequence[Sequence[str | None]], moment: date | datetime) -> str:
     """The state that holds at a moment; of the kind (day or instant) the timeline is made of."""
-    text = str(_text(moment))
+    text = str(plain(moment))
     held = [state for since, state in states if since is None or since <= text]
     found = held[-1] if held else states[0][1]
     assert found is not None
@@ -221,7 +215,8 @@ def instant_text(instant: datetime) -> str:
     return instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
-def _text(value: Column) -> str | int | bool | None:
+def plain(value: Column) -> str | int | bool | None:
+    """A column's value in plain JSON."""
     if isinstance(value, datetime):
         return instant_text(value)
     return value.isoformat() if isinstance(value, date) else value

@@ -17,6 +17,7 @@ from domain.trial.study import Trial, zone_named
 from projections import deviations, eligibility, enrolment, safety, schedule
 from tests import specs
 from tests.domain.test_laws import NOW, facts, moments
+from tests.projections.rows import content
 from tests.specs import WHO, Said, Study, event, said, update
 
 VIEWS = (deviations.VIEW, eligibility.VIEW, enrolment.VIEW, safety.VIEW, schedule.VIEW)
@@ -377,7 +378,7 @@ def rows_at(trial: Trial, participant: Participant, moment: When) -> list[bytes]
     found = asof.true_at(trial, participant, moment)
     if found is None:
         return []
-    return [row.content() for view in VIEWS for row in view.of(trial, found.participant).values()]
+    return [content(row) for view in VIEWS for row in view.of(trial, found.participant).values()]
 
 
 @settings(deadline=None, max_examples=60)

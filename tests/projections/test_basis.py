@@ -14,6 +14,7 @@ from projections.view import OfParts, View
 from tests import specs
 from tests.domain.any_fact import journeys
 from tests.domain.test_laws_all import NOW, post
+from tests.projections.rows import content as said_by
 from tests.specs import Said, Study, lk_23_01, said
 
 WITH_BASIS = [view for view in VIEWS if view.basis is not None]
@@ -24,7 +25,7 @@ def content(view: View, study: Study) -> dict[str, bytes]:
     # Folded anew: what states hand on to each other is not asked.
     history = [one for one in study.log if one.participant == specs.WHO]
     rows = view.of(study.trial, replay(specs.WHO, history))
-    return {key: row.content() for key, row in rows.items()}
+    return {key: said_by(row) for key, row in rows.items()}
 
 
 def basis(view: View, study: Study) -> tuple[object, ...]:
@@ -80,7 +81,7 @@ def test_where_a_part_is_equal_so_is_its_row(saids: list[Said], data: Any) -> No
             # As live work has it: states hand on to each other what they have told already.
             parts, rows = view.parts(study.trial, study.participant()), content(view, study)
             assert parts is not None
-            made = {key: view.made(specs.WHO, key, one).content() for key, one in parts.items()}
+            made = {key: said_by(view.made(specs.WHO, key, one)) for key, one in parts.items()}
             assert made == rows
             for key, part in parts.items():
                 before = known.get((view.name, key))

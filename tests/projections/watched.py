@@ -23,6 +23,7 @@ from infra.projection.projector import Projector
 from infra.projection.tables import ViewTables
 from infra.vault.keyring import KeyRing, MemoryKeyStore
 from projections.catalogue import VIEWS
+from projections.view import Row, View
 from services.door import Posted
 from services.publishing import Publishing, built_in_protocol, draft_in, rendered
 from services.record import Recording, Terms
@@ -104,16 +105,20 @@ class Watched:
         for name in self.ledger.participants(self.name):
             asyncio.run(self.recording.conclude_time(self.name, name))
 
-    def folded(self, view: Any, position: int | None = None) -> str:
-        """The digest that the view's rows must have, straight from the log."""
+    def rows(self, view: View, position: int | None = None) -> list[Row]:
+        """The rows that the view must have, straight from the log."""
         folds = Folds(self.ledger, self.documents)
         trial = folds.trial(self.name, position)
-        rows = []
+        rows: list[Row] = []
         for name in self.ledger.participants(self.name):
             state = folds.participant(self.name, name, position)
             if state.version:
                 rows.extend(view.of(trial, state).values())
-        return digest(rows)
+        return rows
+
+    def folded(self, view: View, position: int | None = None) -> str:
+        """The digest that the view's generation must have."""
+        return digest(self.rows(view, position))
 
     def digests(self) -> dict[str, str]:
         """The digest of each view as its table has it."""
@@ -123,7 +128,7 @@ class Watched:
         return {view.name: self.folded(view, position) for view in self.views}
 
 
-def digest(rows: Sequence[Any]) -> str:
+def digest(rows: Sequence[Row]) -> str:
     """What the digest of a generation with these rows must be, by its definition."""
     total = hashlib.sha256()
     for name, mine in groupby(
