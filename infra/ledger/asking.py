@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from select import POLLIN, poll
 from typing import Any, LiteralString
 
 import psycopg
@@ -68,7 +69,13 @@ class _Exchange:
         """Every result there is, once the server is ready for the next statement."""
 
     def readable(self) -> None:
-        """Take what has come."""
+        """Take what has come, and look again: when a server dies with a question unread, its last
+        word and the socket's error come together, and libuv tells of a socket in error once."""
+        self._take()
+        while not self.answered.done() and self._more():
+            self._take()
+
+    def _take(self) -> None:
         try:
             self._pgconn.consume_input()
         except psycopg.Error as error:
@@ -91,6 +98,12 @@ class _Exchange:
             return
         if not left:
             self._loop.remove_writer(self.socket)
+
+    def _more(self) -> bool:
+        """Whether the socket has something now: more of the answer, its end, or an error."""
+        now = poll()
+        now.register(self.socket, POLLIN)
+        return bool(now.poll(0))
 
     def _lost(self, error: psycopg.Error) -> None:
         # A lost socket is always ready: whoever waits is told once, and stops looking.

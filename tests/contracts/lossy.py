@@ -23,6 +23,8 @@ class Lossy:
         self._host, self._port = host, port
         self._losing: bytes | None = None
         self.lost = 0
+        self._dying: bytes | None = None
+        self.died = threading.Event()
         self._door = socket.socket(socket.AF_UNIX)
         self._door.bind(str(folder / SOCKET))
         self._door.listen()
@@ -34,6 +36,10 @@ class Lossy:
         """When the server has finished a statement whose answer holds this, keep the answer and
         cut the connection."""
         self._losing = holding
+
+    def die_at_next_question(self, last_word: bytes) -> None:
+        """Leave the next question unread but for its beginning, say something and be gone."""
+        self._dying = last_word
 
     def close(self) -> None:
         with contextlib.suppress(OSError):
@@ -69,8 +75,14 @@ class Lossy:
 
     def _ask(self, client: socket.socket, server: socket.socket) -> None:
         with contextlib.suppress(OSError):
-            while chunk := client.recv(CHUNK_BYTES):
-                server.sendall(chunk)
+            while client.recv(1, socket.MSG_PEEK):
+                if self._dying is not None:
+                    client.sendall(self._dying)
+                    client.close()
+                    self._dying = None
+                    self.died.set()
+                    break
+                server.sendall(client.recv(CHUNK_BYTES))
         _cut(server)
 
     def _answer(self, server: socket.socket, client: socket.socket) -> None:

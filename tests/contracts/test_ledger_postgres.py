@@ -11,6 +11,7 @@ from typing import Any
 
 import psycopg
 import pytest
+import uvloop
 
 from infra.ledger import asking, writer
 from infra.ledger.arrays import bigints
@@ -37,6 +38,10 @@ SELECT pid FROM pg_stat_activity WHERE query LIKE '%append_batch%' AND pid <> pg
     AND datname = current_database()
 """
 WAITING_FOR_TURN = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+ROUNDS = 3
+"""So many rounds of a loop are enough for an append to set out."""
+LAST_WORD = b"E\x00\x00\x00\x1cSFATAL\x00C57P01\x00Mthe end\x00\x00"
+"""An error as PostgreSQL sends it when an administrator ends a connection."""
 ROOT = Path(__file__).parents[2]
 
 
@@ -140,6 +145,27 @@ def test_a_commit_whose_answer_is_lost_is_appended_once_and_said_to_be(
         second = appended(ledger, draft("A", 2, event_id), draft("B", 1, index=1))
         assert lossy.lost == 1
         assert ledger.read("S", 1, 10) == list(second.stored)
+        ledger.close()
+
+
+@pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_a_server_that_dies_with_a_question_unread_is_noticed(database: str, loop: Any) -> None:
+    """The socket has an error then, beside a last word: uvloop looks at it once and never again."""
+    with between(database) as (lossy, conninfo), open_pool(conninfo) as pool:
+        ledger = PostgresLedger(pool)
+
+        async def run() -> Outcome:
+            await ledger.append("S", Append((draft("A", 1),)))
+            lossy.die_at_next_question(LAST_WORD)
+            second = asyncio.ensure_future(ledger.append("S", Append((draft("A", 2),))))
+            for _ in range(ROUNDS):
+                await asyncio.sleep(0)
+            # The question is out; the loop looks at the answer when the server has gone already.
+            lossy.died.wait(WAIT_SECONDS)
+            return await asyncio.wait_for(second, WAIT_SECONDS)
+
+        with asyncio.Runner(loop_factory=loop) as runner:
+            assert isinstance(runner.run(run()), Appended)
         ledger.close()
 
 
