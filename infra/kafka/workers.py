@@ -29,11 +29,12 @@ from infra.ledger.types import StoreAway
 from infra.projection.batch import Gap, Halted
 from infra.projection.folds import Folds
 from infra.projection.following import Following, Notice
-from infra.projection.lane import BATCH_EVENTS, Portion, take_in
+from infra.projection.lane import Portion, take_in
 from infra.projection.partitions import Partition, divide
 from infra.projection.tables import Overtaken, ViewTables
 
 GROUP = "cairn.projector"
+BATCH_EVENTS = 1_000
 SESSION_SECONDS = 6.0
 """After so long a worker that died is missed, and its partitions go to the others."""
 POLL_INTERVAL_SECONDS = 60.0

@@ -20,7 +20,11 @@ from infra.projection.shapes import ViewShape
 from infra.projection.tables import Cursor, ViewTables, Writing
 from infra.room import Shelf
 
-BATCH_EVENTS = 1_000
+BATCH_EVENTS = 4_000
+"""So many at once where much is waiting: a participant's rows are made once for all of theirs."""
+BATCH_PARTICIPANTS = 1_000
+"""So many participants at once (the study is one of them): what they were and what they are is in
+memory until the commit."""
 
 
 class Lane:
@@ -69,9 +73,22 @@ class Lane:
         stored = self._folds.ledger.read(self.study, self.position, BATCH_EVENTS, up_to)
         if not stored:
             return False
-        to = stored[-1].position
-        take_in([Portion(self, [one for one in stored if self.has(one.stream)], to)])
+        take_in([self._portion(stored)])
         return True
+
+    def _portion(self, stored: Sequence[Stored]) -> "Portion":
+        """The first of the ledger's next events, of as many participants as a batch may have."""
+        mine: list[Stored] = []
+        names: set[str] = set()
+        to = self.position
+        for one in stored:
+            if self.has(one.stream):
+                names.add(one.stream)
+                if len(names) > BATCH_PARTICIPANTS:
+                    break
+                mine.append(one)
+            to = one.position
+        return Portion(self, mine, to)
 
     def committed(self, taking: Taking, to: int, next_offset: int | None) -> None:
         """What a batch wrote for the lane is there."""

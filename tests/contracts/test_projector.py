@@ -65,6 +65,21 @@ def test_a_history_taken_in_small_steps_gives_the_same_rows(
     assert study.digests() == study.expected()
 
 
+def test_a_step_ends_before_one_participant_too_many(
+    study: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(study, 78, STEPS)
+    monkeypatch.setattr(lanes, "BATCH_PARTICIPANTS", 3)
+    stands = 0
+    while study.projector.step():
+        (moved,) = {one.position for one in study.tables.cursors(STUDY)}
+        taken = study.ledger.read(STUDY, stands, lanes.BATCH_EVENTS, moved)
+        assert len({one.stream for one in taken}) <= 3
+        stands = moved
+    assert stands == study.ledger.head(STUDY)
+    assert study.digests() == study.expected()
+
+
 def test_standing_by_a_study_is_begun_only_when_nobody_has_moved_it_for_a_while(
     study: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
