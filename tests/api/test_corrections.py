@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from typing import Any
 
 import pytest
@@ -43,6 +44,11 @@ async def shown(api: Api, position: int) -> dict[str, Any]:
     items = (await api.get(EVENTS)).json()["items"]
     found: dict[str, Any] = next(one for one in items if one["position"] == position)
     return found
+
+
+def without_digests(text: str) -> str:
+    """Without digests and ciphertext, in which any four digits are found sooner or later."""
+    return re.sub(r'"(hash|previous|sealed|key|receipt|id)":\s*"[^"]*"', "", text)
 
 
 async def test_a_corrected_event_shows_how_it_reads_now_behind_what_was_hashed(told: Api) -> None:
@@ -123,10 +129,9 @@ async def test_a_birth_date_is_sealed_in_a_correction_of_a_correction_too(told: 
     inner = {"position": about, "data": {**BIRTH, "birth_date": "1973-03-09"}}
     answer = await change(told, "corrected", position, data=inner)
     assert answer.status_code == 201, answer.text
-    for stored in told.cairn.ledger.stream(STUDY, "01-004"):
-        assert b"197" not in stored.body
+    kept = [stored.body.decode() for stored in told.cairn.ledger.stream(STUDY, "01-004")]
     history = (await told.get(EVENTS)).text + (await told.get(TRAIL)).text
-    assert "1973" not in history
+    assert not re.search("197[123]", without_digests("".join(kept) + history))
     nonsense = {"position": about, "data": {"birth_date": "1973-03-09", "sex": "CANARY"}}
     answer = await change(told, "corrected", position, data=nonsense)
     assert (answer.status_code, answer.json()["problems"][0]["pointer"]) == (
