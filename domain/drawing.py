@@ -48,7 +48,6 @@ def drawn(trial: Trial, participant: Participant, now: datetime) -> list[Drawn]:
             zone,
             trial.protocols,
             trial.activated,
-            trial.sites,
             trial.consent_forms,
         ),
         lambda: [

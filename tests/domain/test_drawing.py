@@ -1,5 +1,6 @@
 """What was concluded is concluded again when anything has changed that it rests on."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -8,13 +9,17 @@ from domain.admit import difference
 from domain.kernel import Actor, Conclusion, Recorded
 from domain.participant import Participant, evolve
 from domain.time import When
+from domain.trial.study import Trial
+from domain.what_if import under
 from tests.specs import (
+    ZONE,
     Said,
     Study,
     confirmed,
     consented,
     dosed,
     enrolled,
+    open_protocol,
     protocol_but,
     referred,
     said,
@@ -39,19 +44,45 @@ NEW_FORM = said(
     "consent-form-approved", "2026-11-10", "sponsor", form_version="2.0", reconsent=True
 )
 AMENDED = said("protocol-activated", "2026-11-28", "sponsor", site="01", protocol="3.0")
+FAILED = said("screen-failed", "2026-12-01", "investigator", criteria=["I1"])
+REOPENED = said("rescreening-opened", "2026-12-02", "investigator", cause="other")
 CLOSED = said("referral-closed", "2026-12-08", cause="other")
 MOVED = said("transferred", "2026-12-10", "investigator", site="02")
+NEXT_DOOR = said("transferred", "2026-12-10", "investigator", site="03")
+"""A site in the same zone, under another version."""
+ELSEWHERE = referred.but(site="04")
+OPENED = said("site-opened", BEGAN, "sponsor", site="04", name="D", timezone=ZONE)
+BY_DAY, AT_MIDNIGHT = consented.on("2026-11-23"), screened.on("2026-11-23T01:00:00Z")
+"""The same day in UTC; at the site it is the evening before."""
 BEGUN = (referred, consented, screened)
 DOSED = (*BEGUN, dosed)
 
 
+Change = Said | str | Callable[[Trial], Trial]
+"""A fact, a moment, or another study."""
+
+
 def _study() -> Study:
     study = Study()
-    study.tell(said("site-opened", BEGAN, "sponsor", site="02", name="B", timezone="Asia/Tokyo"))
-    study.tell(said("protocol-activated", BEGAN, "sponsor", site="01", protocol="2.0"))
-    study.tell(said("protocol-activated", BEGAN, "sponsor", site="02", protocol="2.0"))
     study.publish(protocol_but(version="3.0"), BEGAN)
+    for site, zone, version in (("02", "Asia/Tokyo", "2.0"), ("03", ZONE, "3.0")):
+        study.tell(said("site-opened", BEGAN, "sponsor", site=site, name=site, timezone=zone))
+        study.tell(said("protocol-activated", BEGAN, "sponsor", site=site, protocol=version))
+    study.tell(said("protocol-activated", BEGAN, "sponsor", site="01", protocol="2.0"))
     return study
+
+
+def _nowhere_active(trial: Trial) -> Trial:
+    return replace(trial, activated=())
+
+
+def _drafted(trial: Trial) -> Trial:
+    """Under a draft that plans the screening visit to be held later."""
+    visits = tuple(
+        one.model_copy(update={"after": 90}) if one.code == "V0" else one
+        for one in open_protocol().visits
+    )
+    return under(trial, protocol_but(version="2.0", visits=visits))
 
 
 def _after(who: Participant, one: Said) -> Participant:
@@ -65,10 +96,27 @@ def _told(study: Study, who: Participant, at: str) -> list[Conclusion]:
     return difference(study.trial, who, When.parse(at).earliest())
 
 
+OF_THE_STUDY = ("protocol-activated", "consent-form-approved", "site-opened")
+
+
+def _happened(study: Study, who: Participant, one: Change) -> Participant:
+    """With what happens to the participant, or to the study."""
+    if not isinstance(one, Said):
+        assert callable(one)
+        study.trial = one(study.trial)
+    elif one.body.type in OF_THE_STUDY:
+        study.tell(one)
+    else:
+        return _after(who, one)
+    return who
+
+
 @pytest.mark.parametrize(
     ("known", "comes"),
     [
         pytest.param((referred,), screened, id="screening"),
+        pytest.param(BEGUN, FAILED, id="screening failed"),
+        pytest.param((*BEGUN, FAILED), REOPENED, id="screening opened again"),
         pytest.param((referred, screened, dosed), CLOSED, id="referral"),
         pytest.param((referred, screened), consented, id="consent"),
         pytest.param((referred, consented), SAMPLE, id="visits"),
@@ -78,27 +126,21 @@ def _told(study: Study, who: Participant, at: str) -> list[Conclusion]:
         pytest.param((*DOSED, UNCHECKED), FOUND, id="findings of a procedure"),
         pytest.param(BEGUN, NEW_FORM, id="consent forms"),
         pytest.param((*BEGUN, confirmed, enrolled), AMENDED, id="amendment"),
+        pytest.param((_nowhere_active, *BEGUN), _drafted, id="draft"),
         pytest.param((*BEGUN, AMENDED), MOVED, id="transfer"),
+        pytest.param(BEGUN, NEXT_DOOR, id="transfer within a zone"),
+        pytest.param((ELSEWHERE, BY_DAY, AT_MIDNIGHT), OPENED, id="zone"),
         pytest.param(DOSED, LATER, id="time"),
     ],
 )
-def test_a_change_is_concluded_from(known: tuple[Said, ...], comes: Said | str) -> None:
+def test_a_change_is_concluded_from(known: tuple[Change, ...], comes: Change) -> None:
     study, who = _study(), Participant("01-001")
     for one in known:
-        if one.body.type == "protocol-activated":
-            study.tell(one)
-        else:
-            who = _after(who, one)
+        who = _happened(study, who, one)
     before = _told(study, who, NOW)
-    if isinstance(comes, str):
-        after = _told(study, who, comes)
-        anew = _told(study, replace(who, _computed={}, _derived={}), comes)
-    else:
-        if comes in (NEW_FORM, AMENDED):
-            study.tell(comes)
-        else:
-            who = _after(who, comes)
-        after = _told(study, who, NOW)
-        anew = _told(study, replace(who, _computed={}, _derived={}), NOW)
-    assert after == anew
+    at = comes if isinstance(comes, str) else NOW
+    if not isinstance(comes, str):
+        who = _happened(study, who, comes)
+    after = _told(study, who, at)
+    assert after == _told(study, replace(who, _computed={}, _derived={}), at)
     assert after != before, "the change means something"
