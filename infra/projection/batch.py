@@ -1,8 +1,11 @@
 """One transaction of a projector: from events to rows, each view's written together."""
 
 import hashlib
+import math
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 import orjson
@@ -12,14 +15,18 @@ from domain.kernel import Event
 from domain.participant import Participant
 from domain.trial.study import Trial
 from infra.ledger.types import STUDY_STREAM, StoreAway, Stored
+from infra.projection.behind import Behind
 from infra.projection.folds import recorded
 from infra.projection.hot import Held, Hot, Known
 from infra.projection.shapes import Basis, RowShape, ViewShape
 from infra.projection.tables import Cursor, Writing
 
-FLUSH_ROWS = 20_000
-"""Rows that wait in memory: what fewer make is computed before the transaction begins, so that it
-is short, however long the computing takes."""
+FLUSH_ROWS = 2_000
+"""So many rows are written while the next ones are computed. What fewer make is computed before the
+transaction begins: it is then as short as it can be."""
+SILENT_SECONDS = 2.0
+"""PostgreSQL ends a transaction in which nothing is said for longer (`infra/postgres/pool.py`), and
+many participants may be looked at who get no new rows."""
 DIGEST_BYTES = 16
 
 
@@ -83,13 +90,19 @@ class _Pending:
 
 
 class Batch:
-    """What one transaction writes, of one lane or of several; it begins with the first writing."""
+    """What one transaction writes, of one lane or of several; it begins with the first writing.
 
-    def __init__(self, begin: Callable[[], Writing]) -> None:
+    Its connection is used by one thread at a time: by the one that writes behind until `flush`.
+    """
+
+    def __init__(self, begin: Callable[[], Writing], behind: Behind) -> None:
         self._begin = begin
+        self._behind = behind
         self._writing: Writing | None = None
         self._pending: dict[tuple[str, int], _Pending] = {}
         self._waiting = 0
+        self._silent_until = math.inf
+        """When something has to be said again, once the transaction has begun."""
 
     def add(
         self, cursor: Cursor, put: Sequence[RowShape], gone: Sequence[tuple[str, str | None]]
@@ -108,16 +121,38 @@ class Batch:
         """The participant's rows are complete again."""
         self._of(cursor).unparked.append(participant)
 
-    def flush(self, at_least: int = 0) -> None:
-        """Write what is pending, if there are so many rows. Raises Overtaken."""
-        if self._waiting < at_least:
+    def flush_behind(self) -> None:
+        """Write what is pending, if it is much, while more is computed. Raises what writing the
+        rows before raised, such as Overtaken."""
+        now = time.monotonic()
+        if self._waiting >= FLUSH_ROWS:
+            self._behind.do(partial(self._write, self._taken()))
+        elif now > self._silent_until:
+            self._behind.do(self._go_on)
+        else:
             return
-        if self._writing is None:
-            self._writing = self._begin()
-        for pending in self._pending.values():
-            pending.write(self._writing)
+        self._silent_until = now + SILENT_SECONDS
+
+    def flush(self) -> None:
+        """Write all that is pending. Raises Overtaken."""
+        self._behind.done()
+        self._write(self._taken())
+
+    def _taken(self) -> list[_Pending]:
+        taken = list(self._pending.values())
         self._pending.clear()
         self._waiting = 0
+        return taken
+
+    def _write(self, taken: Sequence[_Pending]) -> None:
+        if self._writing is None:
+            self._writing = self._begin()
+        for pending in taken:
+            pending.write(self._writing)
+
+    def _go_on(self) -> None:
+        if self._writing is not None:
+            self._writing.go_on()
 
     def _of(self, cursor: Cursor) -> _Pending:
         return self._pending.setdefault((cursor.view, cursor.generation), _Pending(cursor))
@@ -249,7 +284,7 @@ class Taking:
                 self.left_out[view.name, name] = False
         if keep:
             self.folded[name] = Hot(state, now)
-        self._batch.flush(FLUSH_ROWS)
+        self._batch.flush_behind()
 
     def _basis(
         self,

@@ -5,19 +5,22 @@ several transactions: rows of generations that nobody reads, so that it does not
 process is killed.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 
 from domain import participant as journey
 from domain.trial.study import Trial
 from infra.ledger.types import StoreAway, Stored
+from infra.projection.behind import Behind
 from infra.projection.folds import recorded
 from infra.projection.shapes import RowShape
 from infra.projection.sharing import Place, Range, Sharing
 from infra.projection.tables import Cursor, ViewTables
 
-COPY_ROWS = 5_000
+COPY_ROWS = 500
+"""So many rows, of all views, are written while the next ones are computed."""
 
 Progress = Callable[[int, int], None]
 """Told how many of the log's events are done, and how many there are."""
@@ -51,14 +54,13 @@ class Filling:
         """Read, fold and write. Raises StoreAway."""
         position = self.cursors[0].position
         part = _Part(place.tables, place.trial(position), self.cursors)
-        whole = Filled()
         log = place.folds.ledger
-        for stored in log.histories(place.study, one.first, position, one.before):
-            part.take_in(stored)
-            if part.waiting >= COPY_ROWS:
-                whole.add(part.written())
-        whole.add(part.written())
-        return whole
+        with Behind() as behind:
+            for stored in log.histories(place.study, one.first, position, one.before):
+                part.take_in(stored)
+                part.written(behind, COPY_ROWS)
+            part.written(behind)
+        return part.filled
 
 
 def fill(sharing: Sharing, cursors: Sequence[Cursor], progress: Progress) -> Filled:
@@ -78,19 +80,34 @@ def fill(sharing: Sharing, cursors: Sequence[Cursor], progress: Progress) -> Fil
     return whole
 
 
+@dataclass(slots=True)
+class _Waiting:
+    """Rows that are not written yet, by view, and participants whom a view leaves out."""
+
+    rows: dict[str, list[RowShape]] = field(default_factory=dict)
+    parked: list[tuple[Cursor, str, str]] = field(default_factory=list)
+    count: int = 0
+
+    def write(self, tables: ViewTables, study: str, cursors: Sequence[Cursor]) -> None:
+        """Write all of it, in one transaction."""
+        with tables.writing(study) as writing:
+            for cursor in cursors:
+                if rows := self.rows.get(cursor.view):
+                    writing.copy(cursor, rows)
+            for cursor, name, kind in self.parked:
+                writing.park(cursor, name, cursor.position, kind)
+
+
 class _Part:
-    """Rows of a few participants, written together."""
+    """Rows of a few participants, and what came of them."""
 
     def __init__(self, tables: ViewTables, trial: Trial, cursors: Sequence[Cursor]) -> None:
         self._tables = tables
         self._trial = trial
-        self._views = [(cursor, tables.views[cursor.view]) for cursor in cursors]
-        self._rows: dict[str, list[RowShape]] = {cursor.view: [] for cursor in cursors}
-        self._parked: list[tuple[Cursor, str, str]] = []
-        self._halted: dict[str, str] = {}
-        self._events = 0
-        self.waiting = 0
-        """How many rows are not written yet."""
+        self._cursors = cursors
+        self._waiting = _Waiting()
+        self.filled = Filled()
+        """What comes of all that was taken in, when all of it is written."""
 
     def take_in(self, stored: Sequence[Stored]) -> None:
         """A participant's whole history. Raises StoreAway."""
@@ -100,41 +117,38 @@ class _Part:
         except StoreAway:
             raise
         except Exception as error:  # noqa: BLE001  whatever it is, it concerns this participant
-            for cursor, _ in self._views:
+            for cursor in self._cursors:
                 self._failed(cursor, name, error)
             return
-        self._events += len(stored)
-        for cursor, view in self._views:
-            if view.name in self._halted:
+        self.filled.events += len(stored)
+        for cursor in self._cursors:
+            if cursor.view in self.filled.halted:
                 continue
             try:
-                rows = view.of(self._trial, state).values()
+                rows = self._tables.views[cursor.view].of(self._trial, state).values()
             except StoreAway:
                 raise
             except Exception as error:  # noqa: BLE001  as above
                 self._failed(cursor, name, error)
                 continue
-            self._rows[view.name].extend(rows)
-            self.waiting += len(rows)
+            self._put(cursor.view, rows)
 
-    def written(self) -> Filled:
-        """Write what waits; what came of the participants since the last time."""
-        filled = Filled(self._events, halted=dict(self._halted))
-        with self._tables.writing(self._trial.study) as writing:
-            for cursor, view in self._views:
-                if rows := self._rows[view.name]:
-                    filled.rows[view.name] = writing.copy(cursor, rows)
-            for cursor, name, kind in self._parked:
-                writing.park(cursor, name, cursor.position, kind)
-        for rows in self._rows.values():
-            rows.clear()
-        self._parked.clear()
-        self._events = self.waiting = 0
-        return filled
+    def written(self, behind: Behind, at_least: int = 1) -> None:
+        """Have what waits written, if it is so much. Raises what writing before it raised."""
+        waiting = self._waiting
+        if waiting.count >= at_least:
+            self._waiting = _Waiting()
+            behind.do(partial(waiting.write, self._tables, self._trial.study, self._cursors))
+
+    def _put(self, view: str, rows: Collection[RowShape]) -> None:
+        self._waiting.rows.setdefault(view, []).extend(rows)
+        self._waiting.count += len(rows)
+        self.filled.rows[view] = self.filled.rows.get(view, 0) + len(rows)
 
     def _failed(self, cursor: Cursor, name: str, error: Exception) -> None:
         kind = type(error).__name__
         if self._tables.views[cursor.view].halts:
-            self._halted[cursor.view] = kind
+            self.filled.halted[cursor.view] = kind
         else:
-            self._parked.append((cursor, name, kind))
+            self._waiting.parked.append((cursor, name, kind))
+            self._waiting.count += 1

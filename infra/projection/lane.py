@@ -13,6 +13,7 @@ from domain.participant import Participant
 from domain.trial.study import Trial
 from infra.ledger.types import STUDY_STREAM, Stored
 from infra.projection.batch import Batch, Taking
+from infra.projection.behind import Behind
 from infra.projection.folds import Folds
 from infra.projection.hot import Hot, bytes_of
 from infra.projection.partitions import Partition
@@ -162,7 +163,8 @@ def take_in(portions: Sequence[Portion]) -> None:
     nothing was written and every lane stands where it stood.
     """
     lane = portions[0].lane
-    with ExitStack() as stack:
+    # Nothing is written behind any more when the transaction ends, whichever way it does.
+    with ExitStack() as stack, Behind() as behind:
 
         def begin() -> Writing:
             # The cursors first: a projector that comes from the same position waits here, and
@@ -173,7 +175,7 @@ def take_in(portions: Sequence[Portion]) -> None:
             )
             return writing
 
-        batch = Batch(begin)
+        batch = Batch(begin, behind)
         takings = [Taking(one.lane, batch, one.to) for one in portions]
         for taking, one in zip(takings, portions, strict=True):
             taking.take_in(one.stored)

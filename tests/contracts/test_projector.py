@@ -1,6 +1,7 @@
 """The projector on PostgreSQL: exactly once, whatever stops it, and equal to a rebuild."""
 
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -13,6 +14,7 @@ from infra.projection import batch, digests
 from infra.projection import lane as lanes
 from infra.projection import projector as projecting
 from infra.projection import projector as projectors
+from infra.projection.batch import Taking
 from infra.projection.digests import ByParticipant
 from infra.projection.projector import Projector
 from infra.projection.tables import Overtaken, Writing
@@ -100,11 +102,13 @@ class Killed(BaseException):
     """The process ends here."""
 
 
+@pytest.mark.parametrize("at_once", [batch.FLUSH_ROWS, 3])
 def test_a_projector_killed_at_any_write_leaves_all_or_nothing(
-    study: Watched, monkeypatch: pytest.MonkeyPatch
+    study: Watched, monkeypatch: pytest.MonkeyPatch, at_once: int
 ) -> None:
     fill(study, 5, 60)
     monkeypatch.setattr(lanes, "BATCH_EVENTS", 20)
+    monkeypatch.setattr(batch, "FLUSH_ROWS", at_once)
     head, kills = study.ledger.head(STUDY), 0
     real = Writing.write
     for nth in range(1, 200):
@@ -170,7 +174,11 @@ def test_a_study_that_begins_while_it_follows_is_followed_at_once(
         thread.join(30)
 
 
-def test_of_two_steps_from_one_position_the_second_finds_it_moved(study: Watched) -> None:
+@pytest.mark.parametrize("at_once", [batch.FLUSH_ROWS, 1])
+def test_of_two_steps_from_one_position_the_second_finds_it_moved(
+    study: Watched, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    monkeypatch.setattr(batch, "FLUSH_ROWS", at_once)
     study.post("01-001", *specs.screening)
     first, second = study.another(), study.another()
     first.catch_up(STUDY)
@@ -180,6 +188,36 @@ def test_of_two_steps_from_one_position_the_second_finds_it_moved(study: Watched
     first.catch_up(STUDY)
     with pytest.raises(Overtaken):
         behind.step()
+    assert study.digests() == study.expected()
+
+
+def test_a_transaction_goes_on_while_nobody_gets_new_rows(
+    study: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study.post("01-001", *specs.screening)
+    study.post("01-002", *specs.screening)
+    study.projector.catch_up(STUDY)
+    study.post("01-001", specs.visit("UNS", "2026-12-01"))
+    study.post("01-002", specs.visit("UNS", "2026-12-01"))
+    monkeypatch.setattr(batch, "FLUSH_ROWS", 1)
+    monkeypatch.setattr(batch, "SILENT_SECONDS", 0.0)
+    begun = Writing.move
+
+    def move(self: Writing, *moves: Any) -> None:
+        begun(self, *moves)
+        self.connection.execute("SET LOCAL idle_in_transaction_session_timeout = '300ms'")
+
+    monkeypatch.setattr(Writing, "move", move)
+    real = Taking._participant
+
+    def slowly(self: Taking, name: str, events: Any) -> None:
+        real(self, name, events)
+        until = time.monotonic() + 0.9
+        while time.monotonic() < until:
+            self._batch.flush_behind()  # what everybody who is looked at comes to
+
+    monkeypatch.setattr(Taking, "_participant", slowly)
+    study.projector.catch_up(STUDY)
     assert study.digests() == study.expected()
 
 
@@ -229,9 +267,11 @@ def test_a_participant_that_cannot_be_projected_is_stale_and_the_others_flow(poo
         assert healed.digest(STUDY, "enrolment") == study.folded(enrolment.VIEW)
 
 
+@pytest.mark.parametrize("at_once", [batch.FLUSH_ROWS, 1])
 def test_the_safety_view_halts_before_what_it_cannot_take_in_and_the_others_flow(
-    pool: Pool, monkeypatch: pytest.MonkeyPatch
+    pool: Pool, monkeypatch: pytest.MonkeyPatch, at_once: int
 ) -> None:
+    monkeypatch.setattr(batch, "FLUSH_ROWS", at_once)
     views = (enrolment.VIEW, poisoned(safety.VIEW, "01-001"))
     with watched(pool, views) as study:
         study.post("01-002", *specs.screening)

@@ -3,6 +3,9 @@
 -- name: one_at_a_time
 SELECT pg_advisory_xact_lock(7241971);
 
+-- name: go_on
+SELECT;
+
 -- name: missing
 SELECT count(*) FROM unnest(%(tables)s::text[]) AS t (name) WHERE to_regclass(t.name) IS NULL;
 
