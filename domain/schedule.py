@@ -16,6 +16,7 @@ from domain.in_force import in_force
 from domain.journey.visits import UNSCHEDULED, same_day
 from domain.planned import Anchor, PlannedVisit, Status, status
 from domain.planning import Planning, dose_anchor
+from domain.visit_calendar import calendar
 
 if TYPE_CHECKING:
     from domain.participant import Participant
@@ -68,7 +69,7 @@ def plan(trial: "Trial", participant: "Participant") -> tuple[PlannedVisit, ...]
             participant.screening.started,
             participant.closure.discontinued,
         ),
-        lambda: Planning.of(trial, participant, versions, zone, ended).all(),
+        lambda: calendar(Planning.of(trial, participant, versions, zone, ended)),
     )
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain import planning
+from domain import visit_calendar
 from domain.admit import admit, difference
 from domain.eligibility import evaluate as criteria
 from domain.eligibility.evaluate import evaluate
@@ -136,7 +136,7 @@ def _judged_alike(study: Study, one: Said) -> None:
 
 def _forgetful(who: Participant) -> Participant:
     """The same without anything that was remembered, of anybody."""
-    planning._UNDATED.clear()
+    visit_calendar._UNDATED.clear()
     criteria._BLANK.clear()
     return replace(who, _computed={}, _derived={})
 
