@@ -3,11 +3,12 @@
 import gc
 import socket
 from collections.abc import Callable
+from functools import partial
 
 import uvicorn
 from starlette.types import ASGIApp
 
-from services.joined import Connection
+from services.joined import Connection, Outgoing
 
 GRACE_SECONDS = 5
 """How long open requests may last once the end is asked for."""
@@ -21,7 +22,7 @@ def serve(app: ASGIApp, listening: socket.socket, ready: Callable[[], None]) -> 
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http=Connection,
+        http=partial(Connection, Outgoing()),  # type: ignore[arg-type]
         ws="none",
         lifespan="off",
         log_config=None,
