@@ -5,11 +5,12 @@ the library's recorder saving twenty new events a call, and INSERT and COPY with
 """
 
 import http.client
-import json
 from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
 from uuid import uuid4
+
+import orjson
 
 from bench.append import LibraryRecorder, stored_bytes
 from bench.http import Service, serving
@@ -81,25 +82,45 @@ def read(ledger: Ledger) -> int:
 
 def posted(service: Service, people: int) -> int:
     """Post whole journeys as one stream of lines; how many events were recorded."""
+    body = _lines(people)
+    return _checked(body, _sent(service, body))
+
+
+def _posted(setting: Setting, service: Service, people: int) -> Sample:
+    """The lines are made beforehand, as the events of the others are, and looked at afterwards."""
+    body, answers = _lines(people), bytearray()
+
+    def send() -> int:
+        answers[:] = _sent(service, body)
+        return body.count(b"\n") + 1
+
+    sample = metered(send, setting.keeper, service.process.pid)
+    _checked(body, answers)
+    return sample
+
+
+def _lines(people: int) -> bytes:
     run = uuid4().hex[:8]
-    lives = [documents(f"{run}-{number}") for number in range(people)]
-    lines = [
-        json.dumps({**one, "participant": f"{run}-{number}"})
-        for number, life in enumerate(lives)
-        for one in life
-    ]
+    lives = {f"{run}-{number}": documents(f"{run}-{number}") for number in range(people)}
+    return b"\n".join(
+        orjson.dumps({**one, "participant": name}) for name, life in lives.items() for one in life
+    )
+
+
+def _sent(service: Service, body: bytes) -> bytes:
+    """The answers, as they came."""
     connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=ANSWER_SECONDS_MAX)
     headers = {
         "Authorization": f"Bearer {service.token}",
         "Content-Type": "application/x-ndjson",
     }
-    connection.request("POST", f"/v1/studies/{STUDY}/events", "\n".join(lines).encode(), headers)
-    answers = connection.getresponse().read().splitlines()
-    connection.close()
-    assert len(answers) == len(lines)
-    assert all(json.loads(answer)["status"] == 201 for answer in answers)
-    return len(lines)
+    with closing(connection):
+        connection.request("POST", f"/v1/studies/{STUDY}/events", body, headers)
+        return connection.getresponse().read()
 
 
-def _posted(setting: Setting, service: Service, people: int) -> Sample:
-    return metered(partial(posted, service, people), setting.keeper, service.process.pid)
+def _checked(body: bytes, answers: bytes) -> int:
+    told = answers.splitlines()
+    assert len(told) == body.count(b"\n") + 1
+    assert all(orjson.loads(answer)["status"] == 201 for answer in told)
+    return len(told)
