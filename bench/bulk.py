@@ -88,14 +88,15 @@ def posted(service: Service, people: int) -> int:
 
 def _posted(setting: Setting, service: Service, people: int) -> Sample:
     """The lines are made beforehand, as the events of the others are, and looked at afterwards."""
-    body, answers = _lines(people), bytearray()
+    body = _lines(people)
+    answers: list[bytes] = []
 
     def send() -> int:
-        answers[:] = _sent(service, body)
+        answers.append(_sent(service, body))
         return body.count(b"\n") + 1
 
     sample = metered(send, setting.keeper, service.process.pid)
-    _checked(body, answers)
+    _checked(body, answers[0])
     return sample
 
 
