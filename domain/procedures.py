@@ -25,10 +25,10 @@ class Circumstances:
 
     @property
     def inputs(self) -> tuple[object, ...]:
-        """The parts of the participant's state that conclusions on procedures rest on."""
+        """The parts of the participant's state that conclusions on procedures rest on, beside the
+        calendar (which is worked out anew with the dose and the zone)."""
         screening = self.participant.screening
-        treatment = self.participant.treatment
-        return (screening.demographics, screening.observations, treatment.dosed, self.zone)
+        return (screening.demographics, screening.observations)
 
 
 def conclusions(

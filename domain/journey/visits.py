@@ -316,12 +316,13 @@ def conclude(trial: "Trial", participant: "Participant", now: datetime) -> tuple
     planned = plan(trial, participant)
     zone = trial.zone(participant.site)
     today = now.astimezone(zone).date()
-    # Circumstances count for the procedures of visits that were held, and for nothing else.
+    # Circumstances count for the procedures of visits that were held, and for nothing else. Which
+    # those are, by which version they are judged and in which zone, the calendar is made of.
     reported = any(one.body.procedures for one in participant.visits.completed)
     read = Circumstances(participant, zone).inputs if reported else ()
     return participant.derived(
         "visit conclusions",
-        (planned, same_day(today), trial.protocols, reported, *read),
+        (planned, same_day(today), *read),
         lambda: tuple(_concluded(trial, planned, today, Circumstances(participant, zone))),
     )
 

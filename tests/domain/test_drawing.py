@@ -8,6 +8,8 @@ import pytest
 from domain.admit import difference
 from domain.kernel import Actor, Conclusion, Recorded
 from domain.participant import Participant, evolve
+from domain.planned import PlannedVisit
+from domain.schedule import schedule
 from domain.time import When
 from domain.trial.study import Trial
 from domain.what_if import under
@@ -24,6 +26,7 @@ from tests.specs import (
     referred,
     said,
     screened,
+    screening_visit,
     visit,
 )
 
@@ -45,6 +48,9 @@ NEW_FORM = said(
 )
 AMENDED = said("protocol-activated", "2026-11-28", "sponsor", site="01", protocol="3.0")
 FAILED = said("screen-failed", "2026-12-01", "investigator", criteria=["I1"])
+FAILED_EARLY = FAILED.on("2026-11-26")
+"""Before the amendment: whose journey is over stays under the version of its end."""
+DISCONTINUED = said("discontinued", "2026-11-26", cause="other")
 REOPENED = said("rescreening-opened", "2026-12-02", "investigator", cause="other")
 CLOSED = said("referral-closed", "2026-12-08", cause="other")
 MOVED = said("transferred", "2026-12-10", "investigator", site="02")
@@ -54,6 +60,17 @@ ELSEWHERE = referred.but(site="04")
 OPENED = said("site-opened", BEGAN, "sponsor", site="04", name="D", timezone=ZONE)
 BY_DAY, AT_MIDNIGHT = consented.on("2026-11-23"), screened.on("2026-11-23T01:00:00Z")
 """The same day in UTC; at the site it is the evening before."""
+REFERRED_AGAIN = referred.but(site="03").on("2026-11-20")
+LOST_AT_NIGHT = said("lost-to-follow-up", "2026-12-10T02:00:00Z", "investigator", attempts=3)
+SEEN_AT_NIGHT = visit("V2", "2026-12-09T02:00:00Z")
+AMENDED_AT_NIGHT = AMENDED.on("2026-11-28T02:00:00Z")
+RECONSENT = AMENDED.but(protocol="4.0")
+CONSENTED_AT_NIGHT = consented.on("2026-11-28T04:00:00Z")
+"""Once the day of the amendment had begun in UTC and Tokyo, not yet at the site."""
+RECONSENTED = consented.on("2026-12-03")
+WITHDRAWN = said("consent-withdrawn", "2026-12-01", scope=["visits"])
+LEFT = said("discontinued", "2026-12-10", cause="other")
+LAPSED = said("visit-lapsed", "2026-12-15", visit="V0", latest="2026-12-13")
 BEGUN = (referred, consented, screened)
 DOSED = (*BEGUN, dosed)
 
@@ -65,6 +82,7 @@ Change = Said | str | Callable[[Trial], Trial]
 def _study() -> Study:
     study = Study()
     study.publish(protocol_but(version="3.0"), BEGAN)
+    study.publish(protocol_but(version="4.0", settings={"reconsent": True}), BEGAN)
     for site, zone, version in (("02", "Asia/Tokyo", "2.0"), ("03", ZONE, "3.0")):
         study.tell(said("site-opened", BEGAN, "sponsor", site=site, name=site, timezone=zone))
         study.tell(said("protocol-activated", BEGAN, "sponsor", site=site, protocol=version))
@@ -76,13 +94,19 @@ def _nowhere_active(trial: Trial) -> Trial:
     return replace(trial, activated=())
 
 
+def _in_tokyo(trial: Trial) -> Trial:
+    """With the participant's site in another zone."""
+    there = trial.sites["02"].body.model_copy(update={"site": "01"})
+    return replace(trial, sites={**trial.sites, "01": replace(trial.sites["01"], body=there)})
+
+
 def _drafted(trial: Trial) -> Trial:
     """Under a draft that plans the screening visit to be held later."""
     visits = tuple(
         one.model_copy(update={"after": 90}) if one.code == "V0" else one
         for one in open_protocol().visits
     )
-    return under(trial, protocol_but(version="2.0", visits=visits))
+    return under(trial, protocol_but(version="draft", visits=visits))
 
 
 def _after(who: Participant, one: Said) -> Participant:
@@ -92,8 +116,13 @@ def _after(who: Participant, one: Said) -> Participant:
     return evolve(who, Recorded(one.body, 100 + version, version, one.when, at, actor, who.id))
 
 
-def _told(study: Study, who: Participant, at: str) -> list[Conclusion]:
-    return difference(study.trial, who, When.parse(at).earliest())
+Told = tuple[list[Conclusion], tuple[PlannedVisit, ...]]
+
+
+def _told(study: Study, who: Participant, at: str) -> Told:
+    """What is concluded, and the calendar."""
+    now = When.parse(at).earliest()
+    return difference(study.trial, who, now), schedule(study.trial, who)
 
 
 OF_THE_STUDY = ("protocol-activated", "consent-form-approved", "site-opened")
@@ -129,6 +158,22 @@ def _happened(study: Study, who: Participant, one: Change) -> Participant:
         pytest.param((_nowhere_active, *BEGUN), _drafted, id="draft"),
         pytest.param((*BEGUN, AMENDED), MOVED, id="transfer"),
         pytest.param(BEGUN, NEXT_DOOR, id="transfer within a zone"),
+        pytest.param(BEGUN, WITHDRAWN, id="withdrawal"),
+        pytest.param((*BEGUN, RECONSENT), RECONSENTED, id="consent to an amendment"),
+        pytest.param(BEGUN, screening_visit, id="visit that was planned"),
+        pytest.param(DOSED, LEFT, id="early end"),
+        pytest.param(BEGUN, REFERRED_AGAIN, id="another referral"),
+        pytest.param((*BEGUN, AMENDED), DISCONTINUED, id="end before an amendment"),
+        pytest.param((*BEGUN, AMENDED), FAILED_EARLY, id="failure before an amendment"),
+        pytest.param((*BEGUN, AMENDED, FAILED_EARLY), REOPENED, id="opened again, amended"),
+        pytest.param((*BEGUN, AMENDED, FAILED_EARLY), dosed, id="dosed after a failure"),
+        pytest.param(BEGUN, LAPSED, id="lapse"),
+        pytest.param((*DOSED, LOST_AT_NIGHT), _in_tokyo, id="zone of an end"),
+        pytest.param((*DOSED, SEEN_AT_NIGHT), _in_tokyo, id="zone of a visit"),
+        pytest.param((*BEGUN, AMENDED_AT_NIGHT), _in_tokyo, id="zone of an amendment"),
+        pytest.param(
+            (referred, CONSENTED_AT_NIGHT, RECONSENT), _in_tokyo, id="zone of a version in force"
+        ),
         pytest.param((ELSEWHERE, BY_DAY, AT_MIDNIGHT), OPENED, id="zone"),
         pytest.param(DOSED, LATER, id="time"),
     ],
