@@ -7,8 +7,9 @@ ALLOCATIONS = 100_000
 """So many objects are made between two looks."""
 
 
-def looked_for_seldom() -> None:
-    """From now on, in a process that folds participants one after the other."""
+def looked_for_seldom(allocations: int = ALLOCATIONS) -> None:
+    """From now on, in a process that folds participants one after the other; what is there stays,
+    and no look goes through it again."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(ALLOCATIONS)
+    gc.set_threshold(allocations)

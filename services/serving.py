@@ -1,6 +1,5 @@
 """Answering HTTP from this process, until a signal ends it in order."""
 
-import gc
 import socket
 from collections.abc import Callable
 from functools import partial
@@ -8,13 +7,15 @@ from functools import partial
 import uvicorn
 from starlette.types import ASGIApp
 
+from infra.garbage import looked_for_seldom
 from services.joined import Connection, Outgoing
 
 GRACE_SECONDS = 5
 """How long open requests may last once the end is asked for."""
 KEEP_ALIVE_SECONDS = 75
 GARBAGE_ALLOCATIONS = 20_000
-"""Objects made between two looks for garbage. States are trees, freed without any look."""
+"""Objects made between two looks for garbage: fewer than elsewhere, for a look holds every request
+up, 8 to 20 ms by these and 34 to 43 by a hundred thousand (which cost 9 us an event less)."""
 
 
 def serve(app: ASGIApp, listening: socket.socket, ready: Callable[[], None]) -> None:
@@ -43,8 +44,5 @@ class _Server(uvicorn.Server):
         """Begin to answer."""
         await super().startup(sockets)
         if self.started:
-            # What was loaded to serve stays: no look for garbage needs to go through it again.
-            gc.collect()
-            gc.freeze()
-            gc.set_threshold(GARBAGE_ALLOCATIONS)
+            looked_for_seldom(GARBAGE_ALLOCATIONS)
             self._ready()
