@@ -7,13 +7,26 @@ then wants the processor, between one answer and the next.
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 HELD_BYTES_MAX = 65_536
 """So much waits for the end of a round on one connection; more leaves at once, so that the
 connection itself can ask who writes to pause."""
+
+WHOLE = "cairn.whole"
+"""The extension of ASGI by which a reply that is known as a whole is taken: a `Whole`."""
+
+Whole = Callable[[int, bytes, bytes], bool]
+"""Called with status, header lines and body, of which the lines say the length; they are sent as
+they are. False, and nothing is sent, when the messages of ASGI must be sent instead."""
 
 
 class Outgoing:
@@ -21,6 +34,17 @@ class Outgoing:
 
     def __init__(self) -> None:
         self._waiting: deque[Joined] = deque()
+        self._beginnings: dict[int, tuple[object, bytes]] = {}
+
+    def beginning(self, status: int, of_all: list[tuple[bytes, bytes]]) -> bytes:
+        """The first lines of a reply: its status, and the headers that the server gives to all; it
+        makes a new list of them each second."""
+        known = self._beginnings.get(status)
+        if known is None or known[0] is not of_all:
+            lines = [b"%s: %s\r\n" % (name.lower(), value) for name, value in of_all]
+            known = of_all, b"".join([STATUS_LINE[status], *lines])
+            self._beginnings[status] = known
+        return known[1]
 
     def wait(self, one: "Joined") -> None:
         """Have a connection send what it holds after all that the event loop has in hand."""
@@ -96,3 +120,25 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to answer a client."""
         super().connection_made(Joined(transport, self._outgoing))
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        extensions: Any = {WHOLE: partial(self._whole, cycle)}
+        cycle.scope["extensions"] = extensions
+        super()._start_asgi_task(cycle, app)
+
+    def _whole(self, cycle: RequestResponseCycle, status: int, lines: bytes, body: bytes) -> bool:
+        """What uvicorn does for the two messages of such a reply, in one go."""
+        if cycle.disconnected:
+            return True
+        if self.flow.write_paused or cycle.response_started or cycle.scope["method"] == "HEAD":
+            return False
+        beginning = self._outgoing.beginning(status, cycle.default_headers)
+        end = b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n"
+        cycle.response_started = cycle.response_complete = True
+        cycle.waiting_for_100_continue = False
+        cycle.transport.write(b"".join((beginning, lines, end, body)))
+        cycle.message_event.set()
+        if not cycle.keep_alive:
+            cycle.transport.close()
+        cycle.on_response()
+        return True

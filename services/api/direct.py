@@ -5,6 +5,7 @@ They are routes of the framework all the same, which documents them and answers 
 """
 
 import re
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -12,8 +13,9 @@ from fastapi import FastAPI
 from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from services.api.replies import Told
 from services.api.watched import Measures, Watched
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -74,7 +76,7 @@ class Direct:
         self._routes = [Route(path, one, _pattern(path)) for path, one in endpoints.items()]
         self._refusals = refusals
         self._refused = refused
-        self._watched = Watched(self._answer, measures)
+        self._watched = Watched(app, measures)
 
     async def answers(self, scope: Scope, receive: Receive, send: Send) -> bool:
         """Answer one request if it is one of these; whether it was."""
@@ -86,17 +88,35 @@ class Direct:
             if match is not None:
                 scope["app"], scope["route"] = self._app, route
                 scope["path_params"] = match.groupdict()
-                await self._watched(scope, receive, send)
+                await self._answer(route.endpoint, scope, receive, send)
                 return True
         return False
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Hot(scope, receive, send)
+    async def _answer(self, endpoint: Endpoint, scope: Scope, receive: Receive, send: Send) -> None:
+        began = time.perf_counter()
+        response: ASGIApp
+        status = 0
         try:
-            response = await scope["route"].endpoint(request)
-        except self._refusals as error:
-            response = await self._refused(request, error)
-        await response(scope, receive, send)
+            request = Hot(scope, receive, send)
+            try:
+                response = await endpoint(request)
+            except self._refusals as error:
+                response = await self._refused(request, error)
+            if isinstance(response, Told) and response.left(scope):
+                status = response.status_code
+        except BaseException as error:  # noqa: BLE001 - it meets the last wall, as any other does
+            response = _raising(error)
+        if status:
+            self._watched.count(scope, status, time.perf_counter() - began)
+        else:
+            await self._watched.answer(response, scope, receive, send, began)
+
+
+def _raising(error: BaseException) -> ASGIApp:
+    async def app(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        raise error
+
+    return app
 
 
 def _pattern(path: str) -> re.Pattern[str]:

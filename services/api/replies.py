@@ -1,12 +1,15 @@
 """Replies as bytes: stored events are spliced in as they were hashed, never parsed again."""
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import orjson
 from starlette.responses import Response
+from starlette.types import Scope
 
 from infra.ledger.types import Stored
+from services.joined import WHOLE, Whole
 from services.problems import MEDIA_TYPE, Answered
 from services.receipts import Receipts
 from services.terms import Answer
@@ -49,6 +52,8 @@ SECURITY_HEADERS = (
 """Of every answer."""
 
 _OF_JSON = ((b"content-type", JSON.encode()), *SECURITY_HEADERS)
+_LINES_OF_JSON = b"".join(b"%s: %s\r\n" % header for header in _OF_JSON)
+_CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 
 
 class Told(Response):
@@ -56,10 +61,23 @@ class Told(Response):
 
     def __init__(self, status: int, body: bytes, *headers: tuple[bytes, bytes]) -> None:
         self.status_code = status
-        self.body = body
+        self.body: bytes = body
         self.background = None
-        length = (b"content-length", b"%d" % len(body))
-        self.raw_headers = [*headers, length, *_OF_JSON]
+        self._own = [*headers, (b"content-length", b"%d" % len(body))]
+
+    @property
+    def raw_headers(self) -> list[tuple[bytes, bytes]]:  # type: ignore[override]
+        """All of its headers, in their order."""
+        return [*self._own, *_OF_JSON]
+
+    def left(self, scope: Scope) -> bool:
+        """Hand the reply to the connection as a whole; whether it took it. Else it is sent by
+        messages, as any other is: so is one with a header that must not be sent at all."""
+        whole: Whole | None = scope.get("extensions", {}).get(WHOLE)
+        if whole is None or any(_CONTROL.search(value) for _, value in self._own):
+            return False
+        lines = b"".join([b"%s: %s\r\n" % header for header in self._own])
+        return whole(self.status_code, lines + _LINES_OF_JSON, self.body)
 
 
 def answer_reply(study: str, answer: Answer, receipts: Receipts) -> Response:

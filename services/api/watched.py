@@ -84,7 +84,12 @@ class Watched:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began = time.perf_counter()
+        await self.answer(self._app, scope, receive, send, time.perf_counter())
+
+    async def answer(
+        self, app: ASGIApp, scope: Scope, receive: Receive, send: Send, began: float
+    ) -> None:
+        """Answer one request, begun at a moment of `perf_counter`, by an application."""
         status = 0
 
         async def watched(message: Message) -> None:
@@ -98,16 +103,17 @@ class Watched:
             await send(message)
 
         try:
-            await self._app(scope, receive, watched)
+            await app(scope, receive, watched)
         except Exception as error:  # noqa: BLE001 - the last wall: a defect is logged, not shown
             logs.defect(error)
             if status == 0:
                 problem = answered("internal", "A defect of the server; it is logged.")
                 await problem_reply(problem)(scope, receive, watched)
         finally:
-            self._count(scope, status, time.perf_counter() - began)
+            self.count(scope, status, time.perf_counter() - began)
 
-    def _count(self, scope: Scope, status: int, seconds: float) -> None:
+    def count(self, scope: Scope, status: int, seconds: float) -> None:
+        """Put a request that is answered among the figures and into the log."""
         route = getattr(scope.get("route"), "path", "none")
         method = scope["method"] if scope["method"] in METHODS else "other"
         self._measures.answered(route, method, status, seconds)
