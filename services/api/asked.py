@@ -32,7 +32,8 @@ def terms_of(request: Request, caller: Caller) -> Terms:
 
 def handling(request: Request) -> set[Handling]:
     """What `Prefer: handling=...` asks for."""
-    return conditions.handling(request.headers.getlist("prefer"))
+    sent = request.headers.getlist("prefer")
+    return conditions.handling(sent) if sent else set()
 
 
 def with_key(request: Request, posted: list[Posted]) -> list[Posted]:

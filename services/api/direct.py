@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from services import logs
 from services.api.replies import Told
 from services.api.watched import Measures, Watched
 
@@ -37,28 +38,30 @@ class Fields(Headers):
 
     def __init__(self, scope: Scope) -> None:
         super().__init__(scope=scope)
-        self._first: dict[str, str] = {}
-        for name, value in reversed(self.raw):
-            self._first[name.decode("latin-1")] = value.decode("latin-1")
+        self._first = dict(reversed(self.raw))
 
     def get(self, name: str, default: Any = None) -> Any:
         """The first header of the name, which is in lower case."""
-        return self._first.get(name, default)
+        found = self._first.get(name.encode("latin-1"))
+        return default if found is None else found.decode("latin-1")
 
     def __contains__(self, name: object) -> bool:
-        return name in self._first
+        return isinstance(name, str) and name.encode("latin-1") in self._first
 
     def getlist(self, name: str) -> list[str]:
         """Every header of the name, which is in lower case."""
-        return super().getlist(name) if name in self._first else []
+        return super().getlist(name) if name in self else []
 
 
 class Hot(Request):
     """A request of a hot route."""
 
+    headers: Headers = Headers(raw=[])
+    """Each request has its own; asked for often, they are not looked for each time."""
+
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         super().__init__(scope, receive, send)
-        self._headers = Fields(scope)
+        self.headers = Fields(scope)
 
 
 class Direct:
@@ -107,7 +110,9 @@ class Direct:
         except BaseException as error:  # noqa: BLE001 - it meets the last wall, as any other does
             response = _raising(error)
         if status:
-            self._watched.count(scope, status, time.perf_counter() - began)
+            # The reply leaves when the round of the event loop is over, and so does its line.
+            seconds = time.perf_counter() - began
+            self._watched.count(scope, status, seconds, logs.happened_often)
         else:
             await self._watched.answer(response, scope, receive, send, began)
 

@@ -1,7 +1,7 @@
 """Around every request: its figures, one log line, and a plain problem when a defect shows."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -15,6 +15,10 @@ from services.problems import Answered, answered
 BUCKETS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
 BUCKETS_EVENTS = (1, 2, 3, 5, 10, 20, 50, 100, 1_000)
+
+
+Log = Callable[..., None]
+"""Logs something that happened: by its name, and circumstances by theirs."""
 
 
 class Measures:
@@ -112,12 +116,12 @@ class Watched:
         finally:
             self.count(scope, status, time.perf_counter() - began)
 
-    def count(self, scope: Scope, status: int, seconds: float) -> None:
+    def count(self, scope: Scope, status: int, seconds: float, log: Log = logs.happened) -> None:
         """Put a request that is answered among the figures and into the log."""
         route = getattr(scope.get("route"), "path", "none")
         method = scope["method"] if scope["method"] in METHODS else "other"
         self._measures.answered(route, method, status, seconds)
-        logs.happened(
+        log(
             "request",
             route=route,
             method=method,

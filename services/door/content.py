@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 from services.door import cloudevents, strict
@@ -14,6 +15,8 @@ BATCH_MAX_BYTES = 16 * 1024 * 1024
 BATCH_MAX_EVENTS = 10_000
 ARRAY_MAX_EVENTS = 1_000
 """Events of one participant that are recorded together, all or nothing."""
+FORMS_MAX = 64
+"""Content types, as they were sent, of which it is kept what they say."""
 
 _FORMS: dict[str, Form] = {
     "application/json": "json",
@@ -40,6 +43,7 @@ class Content:
         return posted(document, participant=participant)
 
 
+@lru_cache(maxsize=FORMS_MAX)
 def form_of(content_type: str | None, binary: bool = False) -> Form:
     """What a content type says about the body; UnknownContent."""
     media, *parameters = [part.strip().lower() for part in (content_type or "").split(";")]

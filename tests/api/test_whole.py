@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 import uvicorn
+from starlette.datastructures import Headers
 
+from services.api.direct import Hot
 from services.api.replies import Told
 from services.joined import WHOLE, Connection, Outgoing
 
@@ -187,3 +189,20 @@ def test_who_waits_for_more_learns_that_the_answer_is_given() -> None:
 
     ended: list[bool] = []
     assert asyncio.run(talk(waiting, say)).startswith(b"HTTP/1.1 201 ")
+
+
+def test_the_fields_of_a_hot_request_are_what_its_headers_say() -> None:
+    raw = [
+        (b"prefer", b"handling=strict"),
+        (b"host", b"x"),
+        (b"prefer", b"wait=1"),
+        (b"a", b"\xe9"),
+    ]
+    scope: Any = {"type": "http", "headers": raw}
+    hot, plain = Hot(scope, None, None).headers, Headers(scope=scope)  # type: ignore[arg-type]
+    for name in ("prefer", "host", "a", "content-type"):
+        assert hot.get(name) == plain.get(name)
+        assert hot.get(name, "-") == plain.get(name, "-")
+        assert (name in hot) is (name in plain)
+        assert hot.getlist(name) == plain.getlist(name)
+    assert hot.raw == plain.raw == raw
