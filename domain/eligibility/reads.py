@@ -126,16 +126,14 @@ class Read(NamedTuple):
 
     @property
     def blank(self) -> bool:
-        """Whether nothing is recorded that any criterion reads."""
+        """Whether nothing is recorded that any criterion reads. A withdrawal says nothing without a
+        consent, a cancellation without a booking, a new attempt without answers before it."""
         consent, screening = self.consent, self.screening
         return not (
             consent.given
-            or consent.withdrawn
             or self.booked
-            or self.cancelled
             or self.dosed
             or screening.started
-            or screening.reopened
             or screening.demographics
             or screening.observations
             or screening.medications

@@ -108,7 +108,6 @@ def runs_of(trial: "Trial", participant: "Participant") -> tuple[Run, ...]:
     if not safety.reported:
         return ()
     versions = in_force(trial, participant)
-    dosed = participant.treatment.dosed
     site = trial.zone(participant.site)
 
     def compute() -> tuple[Run, ...]:
@@ -124,7 +123,8 @@ def runs_of(trial: "Trial", participant: "Participant") -> tuple[Run, ...]:
         ]
         return tuple(run for _, _, run in sorted(begun, key=lambda one: one[:2]))
 
-    found = participant.derived("runs", (safety, dosed, versions, site), compute)
+    # The zone and the dose are among what the versions in force are told by: anew with them.
+    found = participant.derived("runs", (safety, versions), compute)
     told_at = participant.told_at
     return found if told_at is None else tuple(run for run in found if run.started_at <= told_at)
 
@@ -156,7 +156,7 @@ def _meanings(trial: "Trial", participant: "Participant") -> tuple[_Meaning, ...
     exposure = exposure_of(trial, participant)
     if exposure is None or not participant.safety.reported:
         return ()
-    versions, zone = in_force(trial, participant), trial.zone(participant.site)
+    versions = in_force(trial, participant)
 
     def compute() -> tuple[_Meaning, ...]:
         found = (
@@ -171,8 +171,8 @@ def _meanings(trial: "Trial", participant: "Participant") -> tuple[_Meaning, ...
         )
         return tuple(one for one in found if one.finding or one.halting or one.serious_class)
 
-    read = (participant.safety, participant.treatment.dosed, versions, zone)
-    return participant.derived("meanings", read, compute)
+    # The zone and the dose are among what the versions in force are told by: anew with them.
+    return participant.derived("meanings", (participant.safety, versions), compute)
 
 
 def toxicities(

@@ -238,12 +238,8 @@ def conclude(trial: "Trial", participant: "Participant", _now: datetime) -> tupl
     treatment = participant.treatment
     if not (treatment.dosed or treatment.enrolled):
         return ()
-    read = (
-        treatment,
-        in_force(trial, participant),
-        verdict_of(trial, participant),
-        trial.zone(participant.site),
-    )
+    # The zone, too, is among what the versions in force are told by.
+    read = (treatment, in_force(trial, participant), verdict_of(trial, participant))
     return participant.derived(
         "treatment conclusions", read, lambda: tuple(_concluded(trial, participant))
     )

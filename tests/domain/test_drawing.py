@@ -5,7 +5,9 @@ from dataclasses import replace
 
 import pytest
 
+from domain import visit_calendar
 from domain.admit import difference
+from domain.journey.oversight import DeviationDetected
 from domain.kernel import Actor, Conclusion, Recorded
 from domain.participant import Participant, evolve
 from domain.planned import PlannedVisit
@@ -17,16 +19,21 @@ from tests.specs import (
     ZONE,
     Said,
     Study,
+    authorised,
+    booked,
     confirmed,
     consented,
     dosed,
     enrolled,
+    event,
+    lk_23_01,
     open_protocol,
     protocol_but,
     referred,
     said,
     screened,
     screening_visit,
+    update,
     visit,
 )
 
@@ -70,8 +77,37 @@ CONSENTED_AT_NIGHT = consented.on("2026-11-28T04:00:00Z")
 RECONSENTED = consented.on("2026-12-03")
 WITHDRAWN = said("consent-withdrawn", "2026-12-01", scope=["visits"])
 LEFT = said("discontinued", "2026-12-10", cause="other")
+ENDED_BEFORE = event("AE-1", "2026-12-10T10:00:00Z", onset="2026-12-09T02:00:00Z", end="2026-12-08")
+"""In Tokyo; at the site both are one day."""
+SEVERE = event(
+    "AE-1", "2026-12-12T10:00:00Z", grade=4, seriousness=["life-threatening"], causality="possible"
+)
+SERIOUS = SEVERE.but(grade=2, seriousness=["hospitalisation"])
+"""No toxicity that counts, and yet reported to the authority where it may come from the dose."""
+LEARNED = update("AE-1", "2026-12-13", causality="unrelated", seriousness=["hospitalisation"])
+MILD = event("AE-1", "2026-12-12T10:00:00Z", grade=1)
+WORSE = update("AE-1", "2026-12-13", seriousness=["hospitalisation"])
+STARTED = said(
+    "safety-clock-started",
+    "2026-12-12",
+    ae="AE-9",
+    clock="site-to-sponsor",
+    started_at="2026-12-12T10:00:00Z",
+    due_at="2026-12-13T10:00:00Z",
+    recipient="sponsor",
+    because="serious",
+)
+AT_ONCE = event("AE-1", "2026-12-08T04:00:00Z", onset="2026-12-07", grade=4, causality="possible")
+FATAL = event("AE-1", "2026-12-12T10:00:00Z", grade=5, outcome="fatal", end="2026-12-12")
+DIED = said("died", "2026-12-13", on="2026-12-13")
+DOSED_LONG_AGO = dosed.on("2026-11-05T10:00:00-05:00")
+DOSED_AGAIN = dosed.on("2026-12-14T10:00:00-05:00")
+DOSED_AT_NIGHT = dosed.on("2026-12-08T02:00:00Z")
+AUTHORISED_THAT_DAY = authorised.on("2026-12-08")
 LAPSED = said("visit-lapsed", "2026-12-15", visit="V0", latest="2026-12-13")
 BEGUN = (referred, consented, screened)
+TAKEN_BACK = said("retracted", "2026-12-01", position=103)
+"""The third of them."""
 DOSED = (*BEGUN, dosed)
 
 
@@ -81,7 +117,13 @@ Change = Said | str | Callable[[Trial], Trial]
 
 def _study() -> Study:
     study = Study()
-    study.publish(protocol_but(version="3.0"), BEGAN)
+    clocks = tuple(
+        one.model_copy(update={"hours": 12}) if one.clock == "site-to-sponsor" else one
+        for one in open_protocol().clocks
+    )
+    visits = tuple(one for one in open_protocol().visits if one.code != "V7")
+    amended = protocol_but(version="3.0", dose={"single": False}, clocks=clocks, visits=visits)
+    study.publish(amended, BEGAN)
     study.publish(protocol_but(version="4.0", settings={"reconsent": True}), BEGAN)
     for site, zone, version in (("02", "Asia/Tokyo", "2.0"), ("03", ZONE, "3.0")):
         study.tell(said("site-opened", BEGAN, "sponsor", site=site, name=site, timezone=zone))
@@ -174,12 +216,39 @@ def _happened(study: Study, who: Participant, one: Change) -> Participant:
         pytest.param(
             (referred, CONSENTED_AT_NIGHT, RECONSENT), _in_tokyo, id="zone of a version in force"
         ),
+        pytest.param(DOSED, DOSED_AGAIN, id="second dose"),
+        pytest.param((*DOSED, DOSED_AGAIN), AMENDED.on("2026-12-10"), id="dose amended"),
+        pytest.param((*BEGUN, AUTHORISED_THAT_DAY, DOSED_AT_NIGHT), _in_tokyo, id="zone of a dose"),
+        pytest.param(DOSED, AUTHORISED_THAT_DAY.on("2026-12-06"), id="late authorisation"),
+        pytest.param(BEGUN, DOSED_LONG_AGO.on("2026-11-01"), id="dose before consent"),
+        pytest.param((*DOSED, SEVERE), LEARNED, id="news of an event"),
+        pytest.param((*BEGUN, DOSED_AGAIN, SEVERE), dosed, id="event after an earlier dose"),
+        pytest.param((*BEGUN, DOSED_AGAIN, SERIOUS), dosed, id="duty after an earlier dose"),
+        pytest.param((*DOSED, SEVERE), LATER, id="time of a duty"),
+        pytest.param(DOSED, STARTED, id="duty that nothing calls for"),
+        pytest.param((*BEGUN, SERIOUS), AMENDED, id="duty amended"),
+        pytest.param((referred, consented), AMENDED, id="amendment of what had not begun"),
+        pytest.param(BEGUN, TAKEN_BACK, id="screening taken back"),
+        pytest.param(BEGUN, booked("V5", "2026-12-30"), id="booking"),
+        pytest.param(BEGUN, said("visit-missed", "2026-12-14", visit="V5"), id="missed visit"),
+        pytest.param(BEGUN, LEFT, id="end before the dose"),
+        pytest.param((referred, consented), screening_visit, id="first visit"),
+        pytest.param((referred, consented), booked("V5", "2026-12-30"), id="first booking"),
+        pytest.param((referred, consented), WITHDRAWN, id="end of what had not begun"),
+        pytest.param(DOSED, SEVERE, id="adverse event"),
+        pytest.param((*DOSED, SEVERE), DOSED_LONG_AGO, id="event long after the dose"),
+        pytest.param((*DOSED, MILD, WORSE), _in_tokyo, id="zone of what was learned"),
+        pytest.param((*DOSED, ENDED_BEFORE), _in_tokyo, id="zone of an event"),
+        pytest.param((*BEGUN, DOSED_AT_NIGHT, AT_ONCE), _in_tokyo, id="zone of a toxicity"),
+        pytest.param((*DOSED, FATAL), DIED, id="death beside an event"),
         pytest.param((ELSEWHERE, BY_DAY, AT_MIDNIGHT), OPENED, id="zone"),
         pytest.param(DOSED, LATER, id="time"),
     ],
 )
 def test_a_change_is_concluded_from(known: tuple[Change, ...], comes: Change) -> None:
     study, who = _study(), Participant("01-001")
+    for first in (referred, REFERRED_AGAIN):  # what all share of whom nothing is known, by version
+        _told(study, _after(who, first), NOW)
     for one in known:
         who = _happened(study, who, one)
     before = _told(study, who, NOW)
@@ -187,5 +256,22 @@ def test_a_change_is_concluded_from(known: tuple[Change, ...], comes: Change) ->
     if not isinstance(comes, str):
         who = _happened(study, who, comes)
     after = _told(study, who, at)
+    visit_calendar._UNDATED.clear()
     assert after == _told(study, replace(who, _computed={}, _derived={}), at)
     assert after != before, "the change means something"
+
+
+def test_what_makes_somebody_ineligible_after_the_dose_is_concluded_from() -> None:
+    study, who = Study(lk_23_01()), Participant("01-001")
+    for one in DOSED:
+        who = _after(who, one)
+    before = _told(study, who, NOW)
+    who = _after(
+        who, said("attested", "2026-12-06", statement="data-quality-condition", answer=True)
+    )
+    after = _told(study, who, NOW)
+    assert after == _told(study, replace(who, _computed={}, _derived={}), NOW)
+    ineligible = {one.rule for one in after[0] if isinstance(one, DeviationDetected)}
+    assert "dosed-ineligible" in ineligible - {
+        one.rule for one in before[0] if isinstance(one, DeviationDetected)
+    }
