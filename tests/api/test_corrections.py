@@ -47,8 +47,10 @@ async def shown(api: Api, position: int) -> dict[str, Any]:
 
 
 def without_digests(text: str) -> str:
-    """Without digests and ciphertext, in which any four digits are found sooner or later."""
-    return re.sub(r'"(hash|previous|sealed|key|receipt|id)":\s*"[^"]*"', "", text)
+    """Without digests, ciphertext and fractions of seconds, in which any four digits are found
+    sooner or later."""
+    text = re.sub(r'"(hash|previous|sealed|key|receipt|id)":\s*"[^"]*"', "", text)
+    return re.sub(r"(:\d\d)\.\d+(?=Z|[+-])", r"\1", text)
 
 
 async def test_a_corrected_event_shows_how_it_reads_now_behind_what_was_hashed(told: Api) -> None:
