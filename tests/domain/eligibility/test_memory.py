@@ -11,8 +11,13 @@ import pytest
 
 from domain.eligibility.evaluate import evaluate, verdict_under
 from domain.eligibility.reads import read_by
-from domain.participant import Participant
+from domain.journey.eligibility import conclude
+from domain.kernel import Conclusion
+from domain.participant import Participant, evolve
+from domain.time import When
+from domain.trial.protocol import Protocol
 from domain.trial.study import Trial
+from domain.what_if import under
 from tests.domain.eligibility.charts import (
     NEW_YORK,
     Fact,
@@ -218,3 +223,52 @@ VALUE = {"rule": "value", "code": "haemoglobin", "unit": "g/dL", "at_least": "8"
 )
 def test_a_rule_is_asked_again_by_all_that_it_reads(rule: dict[str, Any], kinds: set[str]) -> None:
     assert read_by(RULES.validate_python(rule)) == kinds
+
+
+# --- what follows from a verdict ------------------------------------------------------------------
+
+NOW = When.parse("2026-12-20T12:00:00Z").earliest()
+
+
+def _concluded_as_anew(trial: Trial, who: Participant) -> tuple[Conclusion, ...]:
+    kept = conclude(trial, who, NOW)
+    assert kept == conclude(trial, replace(who, _computed={}, _derived={}), NOW)
+    return kept
+
+
+def test_other_evidence_of_the_same_outcome_is_concluded() -> None:
+    who = chart(eligible)
+    before = _concluded_as_anew(TRIAL, who)
+    after = _concluded_as_anew(TRIAL, then(who, lab("creatinine", "0.9", "mg/dL"), 1_000))
+    assert [one.key() for one in after] == [one.key() for one in before]
+    assert after != before
+    # And once more, when that is what is remembered.
+    again = then(then(who, lab("creatinine", "0.9", "mg/dL"), 1_000), ONCE_MORE, 1_001)
+    assert _concluded_as_anew(TRIAL, again) != after
+
+
+ONCE_MORE = lab("creatinine", "0.85", "mg/dL", on="2026-11-24")
+
+
+@pytest.mark.parametrize("all_of_it", [True, False])
+def test_what_the_log_says_is_not_concluded_once_more(all_of_it: bool) -> None:
+    who = chart(eligible)
+    news = _concluded_as_anew(TRIAL, who)
+    last = who.history[-1]
+    for number, one in enumerate(news if all_of_it else news[:1]):
+        body = one.model_copy(update={"evidence": ()})
+        who = evolve(who, replace(last, body=body, position=2_000 + number))
+    assert _concluded_as_anew(TRIAL, who)[0] is not news[0]
+
+
+def test_criteria_of_another_version_are_concluded_by_their_names() -> None:
+    renamed = tuple(one.model_copy(update={"id": f"{one.id}-2"}) for one in lk_23_01().criteria)
+    fields = {name: getattr(lk_23_01(), name) for name in Protocol.model_fields}
+    other = Protocol.model_validate({**fields, "criteria": renamed})
+    who = chart(eligible)
+    before = _concluded_as_anew(TRIAL, who)
+    assert _concluded_as_anew(under(TRIAL, other), who) != before
+    for number, one in enumerate(before):
+        who = evolve(who, replace(who.history[-1], body=one, position=2_000 + number))
+    assert _concluded_as_anew(TRIAL, who) == before
+    assert _concluded_as_anew(under(TRIAL, other), who) != before
