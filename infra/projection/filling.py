@@ -19,8 +19,8 @@ from infra.projection.shapes import RowShape
 from infra.projection.sharing import Place, Range, Sharing
 from infra.projection.tables import Cursor, ViewTables
 
-COPY_ROWS = 500
-"""So many rows, of all views, are written while the next ones are computed."""
+COPY_ROWS = 5_000
+"""So many rows of a range, of all views, are written at once while the next ones are computed."""
 
 Progress = Callable[[int, int], None]
 """Told how many of the log's events are done, and how many there are."""
@@ -51,15 +51,14 @@ class Filling:
     cursors: Sequence[Cursor]
 
     def on(self, place: Place, one: Range) -> Filled:
-        """Read, fold and write. Raises StoreAway."""
+        """Read, fold and have the rows written, the last of them behind. Raises StoreAway."""
         position = self.cursors[0].position
         part = _Part(place.tables, place.trial(position), self.cursors)
         log = place.folds.ledger
-        with Behind() as behind:
-            for stored in log.histories(place.study, one.first, position, one.before):
-                part.take_in(stored)
-                part.written(behind, COPY_ROWS)
-            part.written(behind)
+        for stored in log.histories(place.study, one.first, position, one.before):
+            part.take_in(stored)
+            part.written(place.behind, COPY_ROWS)
+        part.written(place.behind)
         return part.filled
 
 

@@ -20,6 +20,7 @@ from domain.trial.study import Trial
 from infra.garbage import looked_for_seldom
 from infra.ledger.ledger import Log
 from infra.postgres.pool import connect, conninfo_of
+from infra.projection.behind import Behind
 from infra.projection.folds import Folds
 from infra.projection.tables import SQL, ViewTables
 
@@ -68,6 +69,8 @@ class Place:
     folds: Folds
     tables: ViewTables
     study: str
+    behind: Behind = field(default_factory=Behind)
+    """What a range's work leaves to be written while the next range's is done."""
     _trials: dict[int, Trial] = field(default_factory=dict)
 
     def trial(self, position: int) -> Trial:
@@ -81,7 +84,7 @@ class Job(Protocol[T_co]):
     """What is done with each range; it goes to other processes as it is."""
 
     def on(self, place: Place, one: Range) -> T_co:
-        """Do it. Raises StoreAway."""
+        """Do it, but for what is left to `place.behind`. Raises StoreAway."""
 
 
 def ranges(log: Log, study: str) -> list[Range]:
@@ -134,6 +137,7 @@ class Sharing:
                 done, there = wait(there, 0 if todo else None, FIRST_COMPLETED)
                 for one in done:
                     yield one.result()
+            self.place.behind.done()
         finally:
             for one in there:
                 one.cancel()
@@ -152,7 +156,8 @@ def sharing(
     place, todo = Place(folds, tables, study), ranges(folds.ledger, study)
     helping = min(beside.count, len(todo) // RANGES_EACH) - 1
     if helping < 1:
-        yield Sharing(place, todo)
+        with place.behind:
+            yield Sharing(place, todo)
         return
     pool = ProcessPoolExecutor(
         helping,
@@ -161,7 +166,8 @@ def sharing(
         initargs=(beside.opened, study, views),
     )
     try:
-        yield Sharing(place, todo, pool, helping)
+        with place.behind:
+            yield Sharing(place, todo, pool, helping)
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -202,4 +208,8 @@ def _end_with_parent() -> None:
 
 
 def _do_there(job: Job[T], one: Range) -> T:
-    return job.on(_working[-1], one)
+    place = _working[-1]
+    found = job.on(place, one)
+    # Whoever asked takes the range for done from here on.
+    place.behind.done()
+    return found

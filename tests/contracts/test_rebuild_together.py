@@ -1,6 +1,6 @@
 """All views built anew by one fold: each as if it were built by itself, whatever becomes of one."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -11,6 +11,8 @@ from infra.projection import digests, filling
 from infra.projection.batch import Halted
 from infra.projection.folds import recorded
 from infra.projection.rebuilding import Rebuilt
+from infra.projection.shapes import RowShape
+from infra.projection.tables import Cursor, Writing
 from projections import enrolment, safety, schedule
 from projections.catalogue import VIEWS
 from tests import specs
@@ -123,3 +125,28 @@ def test_what_is_stored_alike_is_digested_once_and_what_is_not_twice(
     rebuilt = study.projector.rebuild(STUDY, "schedule")
     assert not rebuilt.same
     assert rebuilt.digest == study.folded(schedule.VIEW)
+
+
+def test_rows_that_could_not_be_written_behind_are_never_read(
+    study: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(study, 25, 30)
+    study.projector.catch_up(STUDY)
+    real, written = Writing.copy, list[str]()
+    fails_at = [0]
+
+    def copy(self: Writing, cursor: Cursor, rows: Sequence[RowShape]) -> int:
+        written.append(cursor.view)
+        if len(written) in fails_at:
+            raise ZeroDivisionError
+        return real(self, cursor, rows)
+
+    monkeypatch.setattr(Writing, "copy", copy)
+    study.projector.rebuild_all(STUDY, NAMES)
+    before, writes = study.tables.active(STUDY), len(written)
+    for fails_at[0] in (1, writes // 2, writes):
+        written.clear()
+        with pytest.raises(ZeroDivisionError):
+            study.projector.rebuild_all(STUDY, NAMES)
+        assert study.tables.active(STUDY) == before
+    assert study.digests() == study.expected()
