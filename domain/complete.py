@@ -5,7 +5,7 @@ from typing import Any
 
 from domain.clinical.age import age_at
 from domain.journey.eligibility import EligibilityConfirmed, verdict_of
-from domain.journey.oversight import Corrected, Signed
+from domain.journey.oversight import Corrected, Retracted, Signed
 from domain.journey.screening import DemographicsRecorded, ScreeningStarted, screening_date
 from domain.kernel import Event, Proposed
 from domain.participant import Participant
@@ -58,6 +58,9 @@ def _corrected_age(
         inner = Corrected.model_validate(body.data)
         said = _corrected_age(trial, participant, proposed, inner)
         return body.model_copy(update={"data": _plain(said)})
+    if isinstance(target.body, Retracted):
+        # What takes an event back says no age, whatever the event was.
+        return body
     zone = trial.zone(participant.site)
     match subject.body:
         case ScreeningStarted():

@@ -143,6 +143,19 @@ async def test_a_birth_date_is_sealed_in_a_correction_of_a_correction_too(told: 
     assert "CANARY" not in answer.text
 
 
+async def test_a_correction_of_what_took_a_screening_back_says_no_age(told: Api) -> None:
+    started = await told.post(EVENTS, event("screening-started", "2026-11-06"))
+    assert started.status_code == 201, started.text
+    about = await position_of(told, "screening-started")
+    assert (await change(told, "retracted", about)).status_code == 201
+    away = await position_of(told, "retracted")
+    answer = await change(told, "corrected", away, data={"position": about})
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["events"][0]["data"]["data"] == {"position": about}
+    again = await change(told, "corrected", away, occurred_at="2026-11-07")
+    assert again.status_code == 201, again.text
+
+
 async def test_a_protected_value_that_is_left_as_it_is_shown_was_not_changed(told: Api) -> None:
     about = await position_of(told, "demographics-recorded")
     kept = (await shown(told, about))["data"]["birth_date"]
