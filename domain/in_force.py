@@ -87,8 +87,7 @@ def awaited(trial: "Trial", participant: "Participant") -> "Noted[ProtocolActiva
 def _in_force(trial: "Trial", participant: "Participant") -> tuple[InForce, ...]:
     now = trial.protocol_of(participant)
     moved = participant.oversight.transferred
-    sites = {one.body.site for one in participant.referral.referred}
-    sites |= {one.body.site for one in moved}
+    sites = participant.sites
     active = [one for one in trial.activated if one.body.site in sites]
     if len({one.body.protocol for one in active} | {now.version}) < 2 and not moved:
         return (InForce(now),)

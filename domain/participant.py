@@ -74,6 +74,12 @@ class Participant:
             return self.oversight.transferred[-1].body.site
         return self.referral.referred[-1].body.site if self.referral.referred else None
 
+    @property
+    def sites(self) -> set[str]:
+        """Every site that cared for the participant, or still does."""
+        referred, moved = self.referral.referred, self.oversight.transferred
+        return {one.body.site for one in referred} | {one.body.site for one in moved}
+
     def recorded_at(self, position: int) -> Recorded | None:
         """The fact or decision (or standing conclusion) at a position of the log."""
         for recorded in (*self.history, *self.concluded.values()):

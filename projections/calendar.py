@@ -28,10 +28,7 @@ def rows(trial: Trial, participant: Participant) -> Iterator[Row]:
     if not moved:
         return
     last = max(moved, key=lambda one: one.position)
-    sites = {one.body.site for one in moved} | {
-        one.body.site for one in participant.referral.referred
-    }
-    for site in sorted(sites - {participant.site}):
+    for site in sorted(participant.sites - {participant.site}):
         for name, entry in shown.items():
             told = entry
             if entry["completed_on"] is None:

@@ -185,7 +185,8 @@ def rests_on(event: Event) -> bool:
 def reaches(event: Event, participant: Participant) -> bool:
     """Whether an event of the study's stream may change the rows of the participant."""
     if isinstance(event, SiteOpened | ProtocolActivated):
-        return event.site == participant.site
+        # Also of a site that was left: what was in force there governs what happened then.
+        return event.site in participant.sites
     return rests_on(event)
 
 

@@ -1,11 +1,13 @@
 """The projector on PostgreSQL: exactly once, whatever stops it, and equal to a rebuild."""
 
+import asyncio
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+import orjson
 import pytest
 
 from infra.ledger.types import StoreAway
@@ -20,6 +22,7 @@ from infra.projection.projector import Projector
 from infra.projection.tables import Overtaken, Writing
 from projections import enrolment, safety
 from projections.catalogue import VIEWS
+from services.publishing import built_in_protocol, draft_in, rendered
 from tests import specs
 from tests.projections.watched import STUDY, Watched, fill, watched
 
@@ -315,6 +318,25 @@ def test_a_study_event_reaches_those_who_have_no_event_of_their_own(study: Watch
     }
     assert rows["09-001"]["zone"] == "Asia/Tokyo"
     assert study.digests() == study.expected()
+
+
+def test_an_activation_at_a_site_that_was_left_reaches_who_was_there(study: Watched) -> None:
+    draft = {**orjson.loads(rendered(built_in_protocol(), "json")), "version": "3.0"}
+    for visit in draft["visits"]:
+        visit["after"] += visit["code"] == "V4"
+    asyncio.run(study.publishing.publish_protocol(draft_in(draft), study.terms("sponsor")))
+    study.tell(specs.said("protocol-activated", "2026-10-02", site="01", protocol="2.0"))
+    study.tell(specs.said("protocol-activated", "2026-10-02", site="02", protocol="2.0"))
+    study.post("01-001", *specs.treated, historical=True)
+    study.post("01-001", specs.said("transferred", "2026-12-28", "investigator", site="02"))
+    study.projector.catch_up(STUDY)
+    assert study.digests() == study.expected()
+    before = study.digests()
+    # It was activated while the participant was there, and nobody had said so.
+    study.tell(specs.said("protocol-activated", "2026-12-10", site="01", protocol="3.0"))
+    study.projector.catch_up(STUDY)
+    assert study.digests() == study.expected()
+    assert study.digests() != before
 
 
 def test_a_row_that_changes_takes_the_place_of_what_is_there_or_is_not(study: Watched) -> None:
