@@ -25,8 +25,10 @@ from infra.projection.tables import ViewTables
 from infra.room import ROOM_MIB
 from projections.catalogue import VIEWS
 
-PEOPLE = 300
+PEOPLE = 6_800
 TIMES = 5
+"""So many whole journeys, so many times, are a million events."""
+LITTLE_PEOPLE = 300
 LITTLE_MIB = 16
 """Room for the events of some 80 of those participants, for judging and for the views."""
 MIB_MAX = 400.0
@@ -65,6 +67,7 @@ def rows(setting: Setting) -> Iterator[Row]:
         yield _row("after a rebuild", up.mib())
         yield _row("the most it ever had", up.mib("VmHWM"))
         yield Row("memory of the rebuilding process, at most", "MiB", [Sample(peak)])
+    people = setting.size(LITTLE_PEOPLE, 50)
     with _up(setting, LITTLE_MIB) as up:
         for _ in range(setting.size(TIMES, 4)):
             when = f"after {up.work(people):,} events, with room for {LITTLE_MIB} MiB"
