@@ -14,7 +14,7 @@ from bench.measured import Row, Sample, in_turns, metered
 from bench.peer import Journey, Journeys
 from bench.setting import Setting, library_settings
 from bench.study import filled, names, study
-from infra.garbage import looked_for_seldom
+from infra.interpreter import set_to_fold
 from infra.ledger.types import Append, Appended
 from infra.projection.folds import Folds
 from services.bootstrap import Cairn
@@ -25,7 +25,7 @@ LOADS = {SHORT: 300, LONG: 12}
 
 def rows(setting: Setting) -> Iterator[Row]:
     """Participants with few events and with many."""
-    looked_for_seldom()  # as the processes that load have it; the library has it too
+    set_to_fold()  # as the processes that load have it; the library has it too
     app = Journeys(env=library_settings(setting.plain_database(), 5))
     with study(setting) as cairn:
         people = names(50)

@@ -20,7 +20,7 @@ from bench.measured import Row, Sample, in_turns, metered
 from bench.peer import Journey, Journeys
 from bench.setting import Setting, library_settings
 from bench.study import filled, multiplied, names, projector, spread, study
-from infra.garbage import looked_for_seldom
+from infra.interpreter import set_to_fold
 from infra.postgres.pool import conninfo_of
 from infra.projection.rebuilding import Rebuilt
 from services.bootstrap import Cairn, helpers
@@ -97,7 +97,7 @@ class Runner:
 
 def rows(setting: Setting) -> Iterator[Row]:
     """Live and catching up, then rebuilding."""
-    looked_for_seldom()  # as a worker's process has it; the runner has it too
+    set_to_fold()  # as a worker's process has it; the runner has it too
     runner = Runner(setting.plain_database(), setting.size(RUNNER_EVENTS, 600))
     theirs = partial(metered, runner.run, setting.keeper)
     with study(setting) as scattered, study(setting) as whole:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bench.journey import STUDY
 from bench.processes import memory_mib
-from infra.garbage import looked_for_seldom
+from infra.interpreter import set_to_fold
 from infra.projection.rebuilding import Rebuilt
 from services.bootstrap import Settings, open_cairn
 
@@ -28,7 +28,7 @@ def rebuild_process(
 def main() -> None:
     """Rebuild them together, as `cairn rebuild` does."""
     folder, where, *views = sys.argv[1:]
-    looked_for_seldom()
+    set_to_fold()
     with closing(open_cairn(Settings(data=Path(folder)), conninfo=where)) as cairn:
         found = cairn.projector.rebuild_all(STUDY, views)
     assert all(isinstance(one, Rebuilt) and one.same for one in found)

@@ -7,7 +7,7 @@ from functools import partial
 import uvicorn
 from starlette.types import ASGIApp
 
-from infra.garbage import looked_for_seldom
+from infra.interpreter import looked_for_seldom
 from services.joined import Connection, Outgoing
 
 GRACE_SECONDS = 5

@@ -12,7 +12,7 @@ from typing import Self
 
 import psycopg
 
-from infra.garbage import looked_for_seldom
+from infra.interpreter import set_to_fold
 from infra.kafka.activity import Activity
 from infra.ledger.types import StoreAway
 from infra.postgres.lease import Lease
@@ -117,7 +117,7 @@ class Workers:
 
     def wait(self) -> None:
         """Stay until a signal ends the process, which is theirs alone."""
-        looked_for_seldom()
+        set_to_fold()
         self._over.wait()
 
     def _project(self) -> bool:

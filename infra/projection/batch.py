@@ -21,7 +21,7 @@ from infra.projection.hot import Held, Hot, Known
 from infra.projection.shapes import Basis, RowShape, ViewShape
 from infra.projection.tables import Cursor, Writing
 
-FLUSH_ROWS = 2_000
+FLUSH_ROWS = 1_000
 """So many rows are written while the next ones are computed. What fewer make is computed before the
 transaction begins: it is then as short as it can be."""
 SILENT_SECONDS = 2.0

@@ -21,7 +21,7 @@ from infra.projection.shapes import ViewShape
 from infra.projection.tables import Cursor, ViewTables, Writing
 from infra.room import Shelf
 
-BATCH_EVENTS = 4_000
+BATCH_EVENTS = 10_000
 """So many at once where much is waiting: a participant's rows are made once for all of theirs."""
 BATCH_PARTICIPANTS = 1_000
 """So many participants at once (the study is one of them): what they were and what they are is in
@@ -50,6 +50,8 @@ class Lane:
         self.trial = trial
         self._hot: Shelf[str, Hot] = folds.room.shelf(bytes_of)
         self._parked = parked
+        self._at_once = BATCH_EVENTS
+        """So many are read: not many more than were of use the last time."""
 
     @classmethod
     def open(
@@ -71,7 +73,7 @@ class Lane:
         Raises Overtaken, Halted, StoreAway, or whatever makes the study itself unreadable; then
         nothing was written and the lane stands where it stood.
         """
-        stored = self._folds.ledger.read(self.study, self.position, BATCH_EVENTS, up_to)
+        stored = self._folds.ledger.read(self.study, self.position, self._at_once, up_to)
         if not stored:
             return False
         take_in([self._portion(stored)])
@@ -81,11 +83,12 @@ class Lane:
         """The first of the ledger's next events, of as many participants as a batch may have."""
         mine: list[Stored] = []
         names: set[str] = set()
-        to = self.position
-        for one in stored:
+        to, self._at_once = self.position, BATCH_EVENTS
+        for number, one in enumerate(stored):
             if self.has(one.stream):
                 names.add(one.stream)
                 if len(names) > BATCH_PARTICIPANTS:
+                    self._at_once = min(2 * number, BATCH_EVENTS)
                     break
                 mine.append(one)
             to = one.position

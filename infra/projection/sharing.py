@@ -17,7 +17,7 @@ from typing import Any, Protocol, TypeVar
 from psycopg import Connection
 
 from domain.trial.study import Trial
-from infra.garbage import looked_for_seldom
+from infra.interpreter import set_to_fold
 from infra.ledger.ledger import Log
 from infra.postgres.pool import connect, conninfo_of
 from infra.projection.behind import Behind
@@ -183,7 +183,7 @@ _held: list[Connection[tuple[Any, ...]]] = []
 
 def _begin(opened: Opened, study: str, views: Sequence[str]) -> None:
     """Before its first range."""
-    looked_for_seldom()
+    set_to_fold()
     folds, tables = opened()
     # Held as long as this process lives: no other rebuild of the views begins meanwhile, whose
     # generation might get this number. Whoever started this process may be gone by now: then

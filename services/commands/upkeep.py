@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import psycopg
 import typer
 
-from infra.garbage import looked_for_seldom
+from infra.interpreter import set_to_fold
 from infra.postgres import migrate
 from infra.postgres import settings as store
 from infra.postgres.migrate import MigrationProblem
@@ -63,7 +63,7 @@ def rebuild(
     Readers go on meanwhile. It tells whether the rows kept live were those that the ledger gives;
     the exit code is 1 when they were not.
     """
-    looked_for_seldom()
+    set_to_fold()
     with opened(settings_of(data)) as cairn:
         views = _named(view, tuple(cairn.tables.views), "view")
         studies = _named(study, tuple(cairn.ledger.studies()), "study")
