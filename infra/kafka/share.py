@@ -16,6 +16,10 @@ who composes."""
 
 HEADER = "position"
 
+STALLED_SECONDS = 15.0
+STALLED_LOOKS = 10
+"""So long and so many looks nothing may come although the relay has sent more."""
+
 
 @dataclass(slots=True)
 class Share:
@@ -42,6 +46,9 @@ class Share:
     """Whether something was missing: read the ledger before any more messages."""
     waiting: list[Any] = field(default_factory=list, repr=False)
     """Messages that the relay does not answer for yet."""
+    _looks: int = 0
+    """How often nothing came although there is more, and since when (monotonic)."""
+    _since: float = 0.0
 
     @property
     def is_nowhere(self) -> bool:
@@ -116,6 +123,22 @@ class Share:
         if position == front.position:
             return None
         return Portion(front, stored, position, self.next_offset)
+
+    def is_stalled(
+        self, records: Sequence[Any], relayed: RelayCursor | None, monotonic: float
+    ) -> bool:
+        """Whether the relay has sent more than was taken in, and for long none of it comes. A
+        process that was stopped for a while has not looked meanwhile."""
+        front, partition = self.front(), self.following.partition
+        if front is None or partition is None or relayed is None or records:
+            self._looks = 0
+        elif relayed.partitions != partition.of or self._has_all(relayed, front.position):
+            self._looks = 0
+        else:
+            if self._looks == 0:
+                self._since = monotonic
+            self._looks += 1
+        return self._looks > STALLED_LOOKS and monotonic > self._since + STALLED_SECONDS
 
     def _event(self, value: bytes, told: int, front: Lane, restore: Restore) -> Stored:
         event = restore(value, self.study)

@@ -72,6 +72,10 @@ class Ports:
     activity: Activity = field(default_factory=Activity)
 
 
+class Stalled(KafkaError):  # type: ignore[misc]
+    """The brokers have more of a partition, and the client does not ask for it any more."""
+
+
 class Worker:
     """Keeps the views of the partitions that the group gives it, until told to stop."""
 
@@ -321,6 +325,8 @@ class _Member:
             # Views that stand behind (a new one, one that was halted) come along by the ledger.
             share.following.step(front.position, leave=front)
         portion = share.portion(records, relayed, self._ports.restore)
+        if not share.waiting and share.is_stalled(records, relayed, time.monotonic()):
+            raise Stalled  # a new member asks for it
         self._hold_back(share)
         return portion
 
