@@ -129,14 +129,11 @@ class Share:
     ) -> bool:
         """Whether the relay has sent more than was taken in, and for long none of it comes. A
         process that was stopped for a while has not looked meanwhile."""
-        front, partition = self.front(), self.following.partition
-        if front is None or partition is None or relayed is None or records:
+        if records or not self._lacks(relayed):
             self._looks = 0
-        elif relayed.partitions != partition.of or self._has_all(relayed, front.position):
-            self._looks = 0
+        elif self._looks == 0:
+            self._looks, self._since = 1, monotonic
         else:
-            if self._looks == 0:
-                self._since = monotonic
             self._looks += 1
         return self._looks > STALLED_LOOKS and monotonic > self._since + STALLED_SECONDS
 
@@ -145,6 +142,12 @@ class Share:
         if event is None or event.position != told or not front.has(event.stream):
             raise Gap
         return event
+
+    def _lacks(self, relayed: RelayCursor | None) -> bool:
+        front, partition = self.front(), self.following.partition
+        if front is None or partition is None or relayed is None:
+            return False
+        return relayed.partitions == partition.of and not self._has_all(relayed, front.position)
 
     def _has_all(self, relayed: RelayCursor, position: int) -> bool:
         """Whether nothing of the partition lies between the position and the relay's: the relay

@@ -7,7 +7,7 @@ import pytest
 
 from infra.kafka.cursors import RelayCursor
 from infra.kafka.messages import message
-from infra.kafka.share import Share
+from infra.kafka.share import STALLED_LOOKS, STALLED_SECONDS, Share
 from infra.ledger.types import STUDY_STREAM, Stored
 from infra.postgres.pool import Pool
 from infra.projection.batch import Gap
@@ -187,3 +187,24 @@ def test_of_two_workers_at_one_position_the_second_finds_it_moved(work: Watched)
     with pytest.raises(Overtaken):
         take_in([late])
     assert work.tables.partition_cursors(STUDY) == stand
+
+
+def test_who_gets_nothing_for_long_though_the_relay_sent_more_has_stalled(work: Watched) -> None:
+    found = share(work)
+    work.post(HERE, specs.referred)
+    times = [float(second) for second in range(STALLED_LOOKS + int(STALLED_SECONDS) + 2)]
+
+    def told(looks: Sequence[float], records: Sequence[Record] = ()) -> bool:
+        return [found.is_stalled(records, relay(work), at) for at in looks][-1]
+
+    assert told(times)
+    assert not told(times[-1:], topic(work)), "something came"
+    assert not told(times[:STALLED_LOOKS]), "not for so long"
+    found.is_stalled(topic(work), relay(work), 0.0)
+    assert not told([0.0, 10 * STALLED_SECONDS]), "the process itself was stopped meanwhile"
+    portion = found.portion(topic(work), relay(work), restored)
+    assert portion is not None
+    take_in([portion])
+    assert not told(times), "there is no more for it"
+    work.post(ELSEWHERE, specs.referred.but(site="02"))
+    assert not told(times), "that is for another"
