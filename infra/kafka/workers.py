@@ -326,9 +326,17 @@ class _Member:
             share.following.step(front.position, leave=front)
         portion = share.portion(records, relayed, self._ports.restore)
         if not share.waiting and share.is_stalled(records, relayed, time.monotonic()):
-            raise Stalled  # a new member asks for it
+            self._refuse_stalled(share)
         self._hold_back(share)
         return portion
+
+    def _refuse_stalled(self, share: Share) -> None:
+        """Stalled when the brokers have more: a new member asks for it. Gap when they have not:
+        what the relay had sent is lost there, and the ledger has it."""
+        place = self._place(share)
+        if self._consumer.end_offsets([place])[place] > share.expected:
+            raise Stalled
+        raise Gap
 
     def _hold_back(self, share: Share) -> None:
         """Read no more of a partition while many of its messages wait for the relay's cursor."""

@@ -25,8 +25,8 @@ FLUSH_ROWS = 1_000
 """So many rows are written while the next ones are computed. What fewer make is computed before the
 transaction begins: it is then as short as it can be."""
 SILENT_SECONDS = 2.0
-"""PostgreSQL ends a transaction in which nothing is said for longer (`infra/postgres/pool.py`), and
-many participants may be looked at who get no new rows."""
+"""So often at least something is said in a transaction, which PostgreSQL ends after ten seconds of
+silence (`infra/postgres/pool.py`): many participants may be looked at who get no new rows."""
 DIGEST_BYTES = 16
 
 
