@@ -8,6 +8,7 @@ from kafka import KafkaProducer
 from kafka.admin import KafkaAdminClient
 from kafka.partitioner import murmur2
 
+from infra.kafka import share
 from infra.kafka.cursors import RelayCursors
 from infra.kafka.topics import events_topic
 from infra.postgres.pool import Pool
@@ -119,6 +120,28 @@ def test_a_message_that_is_not_the_ledgers_is_read_from_the_ledger_instead(
         assert settled(work)
     assert work.digests() == work.expected()
     assert told[0][0] == "messages-missing"
+
+
+def test_what_the_brokers_lost_is_read_from_the_ledger(
+    work: Watched, broker: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(share, "STALLED_SECONDS", 0.5)
+    with working(worker_ports(work.pool, broker, work.name)):
+        with relayed(work, broker):
+            work.post("01-001", *specs.screening)
+            assert settled(work)
+        work.post("01-001", specs.visit("UNS", "2026-12-01"))
+        with work.pool.connection() as connection:
+            # The relay says that they have it, and they have not.
+            connection.execute(
+                "UPDATE cairn.relay SET position = e.position, hash = e.hash,"
+                " sent = array_fill(e.position, ARRAY[partitions])"
+                " FROM cairn.event e WHERE e.study = cairn.relay.study AND cairn.relay.study = %s"
+                " AND e.position = (SELECT max(position) FROM cairn.event WHERE study = %s)",
+                [work.name, work.name],
+            )
+        assert settled(work)
+    assert work.digests() == work.expected()
 
 
 def test_a_topic_that_was_made_anew_is_not_trusted(work: Watched, broker: str) -> None:
